@@ -1,0 +1,42 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists all of them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test fmt doc bench fuzz clean
+
+# The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
+CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
+# Seconds that `make fuzz` spends on each target.
+FUZZ_SECONDS ?= 60
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+setup: ## Install what is missing: system packages, ONNX Runtime (idempotent)
+	@packaging/setup.sh
+
+build: setup ## Build the program and the GStreamer plugin, optimised
+	@cargo build --release --locked
+
+demo: ## Redact a clip (CLIP=...) into target/demo and say what happened
+	@packaging/demo.sh "$(CLIP)"
+
+test: ## Format, lints, all tests, documentation
+	@packaging/test.sh
+
+fmt: ## Format the code
+	@cargo fmt
+
+doc: setup ## Build the library's documentation
+	@cargo doc --no-deps --lib --locked
+
+bench: setup ## Run the micro-benchmarks
+	@cargo bench --locked
+
+fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
+	@packaging/fuzz.sh "$(FUZZ_SECONDS)"
+
+clean: ## Remove everything that was built here
+	@cargo clean
+	@rm -rf tests/fuzz/target

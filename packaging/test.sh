@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change is done: format, lints, tests, documentation.
+#
+#   packaging/test.sh
+#
+# Tests run under cargo-nextest where it is installed, else under `cargo test`.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+packaging/setup.sh
+for component in fmt clippy; do
+    cargo "$component" --version >/dev/null 2>&1 || {
+        echo "test: cargo $component is missing: run 'rustup component add rustfmt clippy'" >&2
+        exit 1
+    }
+done
+
+mkdir -p target
+log=$(mktemp target/test-log-XXXXXX)
+# Tests append here what they could not check on this machine; runners hide what passing tests print.
+FLOUTAGE_SKIP_LOG=$PWD/$(mktemp target/test-skips-XXXXXX)
+export FLOUTAGE_SKIP_LOG
+trap 'rm -f "$log" "$FLOUTAGE_SKIP_LOG"' EXIT
+
+step "format"
+cargo fmt --check
+
+step "lints"
+cargo clippy --all-targets --locked --quiet -- -D warnings
+
+step "tests"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --no-fail-fast 2>&1 | tee "$log"
+else
+    cargo test --locked --no-fail-fast --lib --bins --tests 2>&1 | tee "$log"
+fi
+
+step "documentation: examples"
+cargo test --locked --doc 2>&1 | tee -a "$log"
+
+step "documentation: pages"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --locked --quiet
+
+step "result"
+sort -u "$FLOUTAGE_SKIP_LOG"
+# The closing lines of the test runners.
+grep -E '^ *Summary \[|^test result:' "$log"

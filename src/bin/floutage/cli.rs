@@ -1,0 +1,35 @@
+//! The command line: which commands there are.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{doctor, models, redact};
+
+/// Finds faces and licence plates in video and pictures and redacts them irreversibly.
+#[derive(Debug, Parser)]
+#[command(name = "floutage", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Redact video files, pictures, or folders of them.
+    Redact(Box<redact::Args>),
+    /// List, check, download or inspect detection models.
+    Models(models::Args),
+    /// Check that everything floutage needs is installed, and say how to mend what is not.
+    Doctor(doctor::Args),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Redact(args) => redact::run(*args),
+            Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Doctor(args) => doctor::run(args),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The `floutage` program.
+
+mod cli;
+mod doctor;
+mod logging;
+mod models;
+mod options;
+mod redact;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Exit code after Ctrl-C or a termination signal, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    logging::start();
+    match cli.command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("floutage: {error:#}");
+            let interrupted = matches!(
+                error.downcast_ref::<floutage::Error>(),
+                Some(floutage::Error::Interrupted)
+            );
+            ExitCode::from(if interrupted { INTERRUPTED } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `floutage redact`: files, pictures and folders.
+
+mod plan;
+mod progress;
+mod summary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use floutage::Error;
+use floutage::detect::{Class, SharedDetector};
+use floutage::media::encode::{Codec, Container};
+use floutage::media::picture::{PictureOptions, redact_picture};
+use floutage::media::report::{Regions, Report, Stop};
+use floutage::media::video::{VideoOptions, redact_video};
+use floutage::redact::{Redactor, Settings};
+
+use self::plan::{Job, Kind, plan};
+use self::progress::Display;
+use self::summary::Summary;
+use crate::logging;
+use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs};
+
+/// What becomes of the input's audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Audio {
+    /// It is left out: voices identify people.
+    Drop,
+    /// It comes along, without its tags.
+    Keep,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Video files, pictures (JPEG, PNG, WebP), or folders, which are searched recursively.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Output file (.mp4, .mov, .mkv, .webm, or a picture), or a folder for several inputs.
+    #[arg(short, long, value_name = "OUTPUT")]
+    output: PathBuf,
+    /// Replace outputs that exist.
+    #[arg(long)]
+    overwrite: bool,
+    /// Fail when a frame was lost, damaged or could not be analysed, and keep no output.
+    #[arg(long)]
+    strict: bool,
+    /// What becomes of the audio: voices identify people.
+    #[arg(long, value_enum, default_value_t = Audio::Drop)]
+    audio: Audio,
+    /// Draw the regions' outlines on the redacted picture, for tuning.
+    #[arg(long)]
+    draw: bool,
+    /// Show no progress and no summary.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    detector: DetectorArgs,
+    #[command(flatten)]
+    redaction: RedactionArgs,
+    #[command(flatten)]
+    encoding: EncodingArgs,
+    /// Quality of JPEG pictures, 1 to 100.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value_t = 90,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        help_heading = "Encoding"
+    )]
+    picture_quality: u8,
+}
+
+/// Set by Ctrl-C and termination signals.
+static STOP: Stop = Stop::new();
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let settings = args.redaction.settings()?;
+    args.detector.settings()?;
+    args.encoding.encoding(Codec::H264)?;
+    let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
+    check_outputs(&args, &jobs)?;
+    floutage::init()?;
+    logging::bridge();
+    ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
+    let worker = Worker {
+        detector: args.detector.open()?,
+        redactor: Redactor::new(settings.clone())?,
+        settings,
+        args: &args,
+    };
+    let mut summary = Summary::new(left_out);
+    for job in &jobs {
+        match worker.redact(job) {
+            Ok(report) => summary.add(report, args.quiet || args.json),
+            Err(error) => {
+                let interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));
+                if interrupted || jobs.len() == 1 {
+                    return Err(error);
+                }
+                eprintln!("floutage: {error:#}");
+                summary.fail(job.input.clone(), &error);
+            }
+        }
+    }
+    if args.json {
+        summary.print_json()?;
+    } else if !args.quiet {
+        summary.print_total();
+    }
+    Ok(summary.exit_code())
+}
+
+/// Refuses what could not be written, before hours of work.
+fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
+    for job in jobs {
+        if job.kind == Kind::Video {
+            let container = Container::of(&job.output)?;
+            let encoding = args.encoding.encoding(container.default_codec())?;
+            container.check(encoding.codec)?;
+        }
+        if !args.overwrite && job.output.exists() {
+            anyhow::bail!(
+                "{}: the output exists; --overwrite replaces it",
+                job.output.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+struct Worker<'a> {
+    detector: SharedDetector,
+    redactor: Redactor,
+    settings: Settings,
+    args: &'a Args,
+}
+
+impl Worker<'_> {
+    fn redact(&self, job: &Job) -> Result<Report> {
+        if STOP.requested() {
+            return Err(Error::Interrupted.into());
+        }
+        if let Some(folder) = job
+            .output
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+        }
+        match job.kind {
+            Kind::Picture => self.picture(job),
+            Kind::Video => self.video(job),
+        }
+    }
+
+    fn picture(&self, job: &Job) -> Result<Report> {
+        let options = PictureOptions {
+            quality: self.args.picture_quality,
+            draw: self.args.draw,
+            overwrite: self.args.overwrite,
+            strict: self.args.strict,
+        };
+        let mut detector = self
+            .detector
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let done = redact_picture(
+            &job.input,
+            &job.output,
+            &mut *detector,
+            &self.redactor,
+            &options,
+        )?;
+        let elapsed = done.decode
+            + done.detect.letterbox
+            + done.detect.inference
+            + done.detect.decode
+            + done.redact
+            + done.encode;
+        let report = Report {
+            input: job.input.clone(),
+            output: job.output.clone(),
+            frames: 1,
+            regions: Regions {
+                face: done.count(Class::Face) as u64,
+                plate: done.count(Class::Plate) as u64,
+            },
+            frames_damaged: u64::from(done.truncated),
+            width: done.width as u32,
+            height: done.height as u32,
+            elapsed_s: elapsed.as_secs_f64(),
+            letterbox_ns: done.detect.letterbox.as_nanos() as u64,
+            inference_ns: done.detect.inference.as_nanos() as u64,
+            decode_ns: done.detect.decode.as_nanos() as u64,
+            redact_ns: done.redact.as_nanos() as u64,
+            ..Report::default()
+        };
+        Ok(report)
+    }
+
+    fn video(&self, job: &Job) -> Result<Report> {
+        let container = Container::of(&job.output)?;
+        let options = VideoOptions {
+            encoding: self.args.encoding.encoding(container.default_codec())?,
+            keep_audio: self.args.audio == Audio::Keep,
+            overwrite: self.args.overwrite,
+            draw: self.args.draw,
+            strict: self.args.strict,
+        };
+        let mut display = Display::new(&job.input, self.args.quiet);
+        let outcome = redact_video(
+            &job.input,
+            &job.output,
+            self.detector.clone(),
+            &self.settings,
+            &options,
+            &STOP,
+            &mut |progress| display.update(progress),
+        );
+        display.finish();
+        Ok(outcome?)
+    }
+}

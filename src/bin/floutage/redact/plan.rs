@@ -1,0 +1,272 @@
+//! Which file becomes which: inputs on the command line to pairs of input and output.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use floutage::media::encode::{Codec, Container};
+use floutage::media::partial::SUFFIX;
+use walkdir::WalkDir;
+
+/// One file to redact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub input: PathBuf,
+    pub output: PathBuf,
+    pub kind: Kind,
+}
+
+/// How a file is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Picture,
+    Video,
+}
+
+/// Extensions by which videos in a folder are known. A file named on the command line needs none.
+const VIDEO_EXTENSIONS: &[&str] = &[
+    "3gp", "asf", "avi", "flv", "gif", "h264", "h265", "hevc", "ivf", "m2ts", "m4v", "mjpeg",
+    "mjpg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv",
+    "y4m",
+];
+
+fn extension(path: &Path) -> String {
+    path.extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
+/// Tells pictures by their first bytes, for extensions lie.
+fn kind(path: &Path) -> Result<Kind> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(12).read_to_end(&mut head))
+        .with_context(|| format!("{}: cannot be read", path.display()))?;
+    if head.is_empty() {
+        bail!("{}: the file is empty", path.display());
+    }
+    let motion = matches!(extension(path).as_str(), "mjpg" | "mjpeg");
+    let picture = head.starts_with(&[0xff, 0xd8, 0xff]) && !motion
+        || head.starts_with(b"\x89PNG")
+        || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+    Ok(if picture { Kind::Picture } else { Kind::Video })
+}
+
+/// The jobs for `inputs` written to `output`, and the files of folders that are no media and are left out.
+///
+/// One file to a file; several files, or folders, into a folder that keeps their structure.
+pub fn plan(
+    inputs: &[PathBuf],
+    output: &Path,
+    codec: Option<Codec>,
+) -> Result<(Vec<Job>, Vec<PathBuf>)> {
+    let mut jobs = Vec::new();
+    let mut left_out = Vec::new();
+    let into_folder = inputs.len() > 1
+        || output.is_dir()
+        || output.as_os_str().as_encoded_bytes().ends_with(b"/")
+        || inputs.iter().any(|input| input.is_dir());
+    for input in inputs {
+        if input.is_dir() {
+            walk(input, output, codec, &mut jobs, &mut left_out)?;
+            continue;
+        }
+        if !input.exists() {
+            bail!("{}: there is no such file or folder", input.display());
+        }
+        let kind = kind(input)?;
+        let target = match (into_folder, input.file_name()) {
+            (true, Some(name)) => output.join(output_name(name, kind, codec)),
+            _ => output.to_owned(),
+        };
+        jobs.push(Job {
+            input: input.clone(),
+            output: target,
+            kind,
+        });
+    }
+    for (index, job) in jobs.iter().enumerate() {
+        if let Some(other) = jobs[..index]
+            .iter()
+            .find(|other| other.output == job.output)
+        {
+            bail!(
+                "{} and {} would both be written to {}: give them different names or folders",
+                other.input.display(),
+                job.input.display(),
+                job.output.display()
+            );
+        }
+        // Also catches an input of one job that is the output of another.
+        if let Some(same) = jobs
+            .iter()
+            .find(|other| same_file(&other.input, &job.output))
+        {
+            bail!(
+                "{}: the output is one of the inputs; unredacted originals are never overwritten",
+                same.input.display()
+            );
+        }
+    }
+    Ok((jobs, left_out))
+}
+
+fn walk(
+    folder: &Path,
+    output: &Path,
+    codec: Option<Codec>,
+    jobs: &mut Vec<Job>,
+    left_out: &mut Vec<PathBuf>,
+) -> Result<()> {
+    if same_file(folder, output) {
+        bail!(
+            "{}: the output folder is the input folder",
+            folder.display()
+        );
+    }
+    // What is not media, hidden or our own is left where it is.
+    let entries = WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| !same_file(entry.path(), output));
+    for entry in entries {
+        let entry = entry.with_context(|| format!("{}: cannot be read", folder.display()))?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let path = entry.path();
+        let name = entry.file_name();
+        if name.as_encoded_bytes().ends_with(SUFFIX.as_bytes()) {
+            continue;
+        }
+        let known = VIDEO_EXTENSIONS.contains(&extension(path).as_str());
+        let kind = match kind(path) {
+            Ok(Kind::Picture) => Kind::Picture,
+            // An unreadable or empty video must be heard of.
+            Ok(Kind::Video) | Err(_) if known => Kind::Video,
+            _ => {
+                left_out.push(path.to_owned());
+                continue;
+            }
+        };
+        let inside = path.strip_prefix(folder).unwrap_or(path);
+        jobs.push(Job {
+            input: path.to_owned(),
+            output: output
+                .join(inside)
+                .with_file_name(output_name(name, kind, codec)),
+            kind,
+        });
+    }
+    Ok(())
+}
+
+/// The output's name in a folder: the input's where its container can be written with the codec asked for, else
+/// with one appended, so that `a.avi` and `a.mp4` stay apart.
+fn output_name(name: &OsStr, kind: Kind, codec: Option<Codec>) -> PathBuf {
+    let path = PathBuf::from(name);
+    let keeps = match kind {
+        Kind::Picture => matches!(extension(&path).as_str(), "jpg" | "jpeg" | "png" | "webp"),
+        Kind::Video => Container::of(&path)
+            .is_ok_and(|container| codec.is_none_or(|codec| container.check(codec).is_ok())),
+    };
+    if keeps {
+        return path;
+    }
+    let mut appended = name.to_owned();
+    appended.push(match kind {
+        Kind::Picture => ".png",
+        Kind::Video => ".mp4",
+    });
+    PathBuf::from(appended)
+}
+
+/// True when both paths lead to the same existing file or folder, also by links.
+fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (std::fs::metadata(a), std::fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(path: &Path, bytes: &[u8]) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn folders_keep_their_structure() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("in");
+        touch(&root.join("a.mp4"), b"x");
+        touch(&root.join("a.avi"), b"x");
+        touch(&root.join("deep/er/b.JPG"), b"\xff\xd8\xff");
+        touch(&root.join("notes.txt"), b"x");
+        touch(&root.join("out/old.mp4"), b"x");
+        touch(&root.join(".c.mp4.floutage-partial"), b"x");
+        let output = root.join("out");
+        let (jobs, left_out) = plan(std::slice::from_ref(&root), &output, None).unwrap();
+        let outputs: Vec<_> = jobs.iter().map(|job| job.output.clone()).collect();
+        assert_eq!(
+            outputs,
+            [
+                output.join("a.avi.mp4"),
+                output.join("a.mp4"),
+                output.join("deep/er/b.JPG")
+            ]
+        );
+        assert_eq!(jobs[2].kind, Kind::Picture);
+        assert_eq!(left_out, [root.join("notes.txt")]);
+    }
+
+    #[test]
+    fn outputs_never_meet_inputs_or_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.mp4"), folder.path().join("b/a.mp4"));
+        touch(&a, b"x");
+        touch(&b, b"x");
+        assert!(plan(std::slice::from_ref(&a), &a, None).is_err());
+        let link = folder.path().join("link.mp4");
+        std::fs::hard_link(&a, &link).unwrap();
+        assert!(plan(std::slice::from_ref(&a), &link, None).is_err());
+        let both = [a.clone(), b.clone()];
+        let error = plan(&both, &folder.path().join("out"), None).unwrap_err();
+        assert!(error.to_string().contains("both"), "{error}");
+        let error = plan(&both[..1], folder.path(), None).unwrap_err();
+        assert!(error.to_string().contains("never overwritten"), "{error}");
+        let error = plan(&[folder.path().to_owned()], folder.path(), None).unwrap_err();
+        assert!(error.to_string().contains("output folder"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_gets_another_extension() {
+        let named = |name: &str, codec| output_name(OsStr::new(name), Kind::Video, codec);
+        assert_eq!(named("a.webm", None), Path::new("a.webm"));
+        assert_eq!(named("a.webm", Some(Codec::H264)), Path::new("a.webm.mp4"));
+        assert_eq!(named("a.gif", None), Path::new("a.gif.mp4"));
+        let picture = output_name(OsStr::new("scan"), Kind::Picture, None);
+        assert_eq!(picture, Path::new("scan.png"));
+    }
+
+    #[test]
+    fn empty_and_missing_inputs_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty.mp4");
+        touch(&empty, b"");
+        let output = folder.path().join("out.mp4");
+        let error = plan(&[empty], &output, None).unwrap_err().to_string();
+        assert!(
+            error.contains("empty.mp4") && error.contains("is empty"),
+            "{error}"
+        );
+        let missing = folder.path().join("none.mp4");
+        let error = plan(&[missing], &output, None).unwrap_err().to_string();
+        assert!(error.contains("no such file"), "{error}");
+    }
+}

@@ -1,0 +1,251 @@
+use std::sync::{Arc, LazyLock, Mutex};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::subclass::BaseTransformMode;
+use gst_base::subclass::prelude::*;
+use gst_video::VideoFrameRef;
+
+use crate::detect::{Class, Detection, DetectorSettings, SharedDetector, StageTimes, open};
+use crate::gst::burst::{Burst, Due};
+use crate::gst::meta::{self, Marker, State as MarkerState};
+use crate::gst::{lock, settings, video};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "floutagedetect",
+        gst::DebugColorFlags::empty(),
+        Some("Finds faces and licence plates"),
+    )
+});
+
+/// What the `stats` property reports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stats {
+    frames: u64,
+    failed: u64,
+    detections: [u64; Class::ALL.len()],
+    times: StageTimes,
+}
+
+#[derive(Default)]
+struct State {
+    info: Option<gst_video::VideoInfo>,
+    detector: Option<SharedDetector>,
+    burst: Burst,
+    stats: Stats,
+}
+
+#[derive(Default)]
+pub struct FloutageDetect {
+    settings: Mutex<DetectorSettings>,
+    rejected: Mutex<settings::Rejected>,
+    injected: Mutex<Option<SharedDetector>>,
+    state: Mutex<State>,
+}
+
+impl FloutageDetect {
+    pub(super) fn set_detector(&self, detector: SharedDetector) {
+        *lock(&self.injected) = Some(detector);
+    }
+
+    /// Runs the detector on the buffer's picture.
+    fn analyse(
+        &self,
+        info: &gst_video::VideoInfo,
+        detector: &SharedDetector,
+        buffer: &gst::BufferRef,
+    ) -> crate::Result<(Vec<Detection>, StageTimes)> {
+        let mapped = VideoFrameRef::from_buffer_ref_readable(buffer, info).map_err(|_| {
+            crate::Error::Detection(format!(
+                "the buffer of {} bytes cannot be read as {}x{} {}",
+                buffer.size(),
+                info.width(),
+                info.height(),
+                info.format()
+            ))
+        })?;
+        lock(detector).detect(&video::frame(&mapped)?)
+    }
+
+    fn log(&self, due: Due, error: Option<&crate::Error>) {
+        match (due, error) {
+            (Due::Begun, Some(error)) => {
+                gst::warning!(CAT, imp = self, "frames will be filled: {error}");
+            }
+            (Due::Over(frames), _) => {
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "detection works again after {frames} frames"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for FloutageDetect {
+    const NAME: &'static str = "FloutageDetect";
+    type Type = super::FloutageDetect;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for FloutageDetect {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let mut properties = settings::detector_properties();
+            properties.push(settings::stats_property());
+            properties
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let outcome =
+            settings::set_detector_property(&mut lock(&self.settings), pspec.name(), value);
+        lock(&self.rejected).note(pspec.name(), outcome);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        if pspec.name() == settings::STATS {
+            let stats = lock(&self.state).stats;
+            return gst::Structure::builder("floutagedetect-stats")
+                .field("frames", stats.frames)
+                .field("failed", stats.failed)
+                .field("faces", stats.detections[Class::Face as usize])
+                .field("plates", stats.detections[Class::Plate as usize])
+                .field("letterbox-ns", stats.times.letterbox.as_nanos() as u64)
+                .field("inference-ns", stats.times.inference.as_nanos() as u64)
+                .field("decode-ns", stats.times.decode.as_nanos() as u64)
+                .build()
+                .to_value();
+        }
+        settings::detector_property(&lock(&self.settings), pspec.name())
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        settings::work_in_place(&*self.obj());
+    }
+}
+
+impl GstObjectImpl for FloutageDetect {}
+
+impl ElementImpl for FloutageDetect {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Face and licence plate detector",
+                "Filter/Analyzer/Video",
+                "Attaches regions of interest with faces and licence plates, and a marker that says so",
+                env!("CARGO_PKG_NAME"),
+            )
+        });
+        Some(&*METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        settings::pad_templates()
+    }
+}
+
+impl BaseTransformImpl for FloutageDetect {
+    const MODE: BaseTransformMode = BaseTransformMode::AlwaysInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        lock(&self.rejected).check()?;
+        let injected = lock(&self.injected).clone();
+        let detector = match injected {
+            Some(detector) => detector,
+            None => {
+                let settings = lock(&self.settings).clone();
+                let detector = open(&settings)
+                    .map_err(|error| gst::error_msg!(gst::ResourceError::OpenRead, ["{error}"]))?;
+                Arc::new(Mutex::new(detector))
+            }
+        };
+        *lock(&self.state) = State {
+            detector: Some(detector),
+            ..State::default()
+        };
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let mut state = lock(&self.state);
+        state.detector = None;
+        state.info = None;
+        Ok(())
+    }
+
+    fn set_caps(&self, caps: &gst::Caps, _: &gst::Caps) -> Result<(), gst::LoggableError> {
+        lock(&self.state).info = Some(video::info(&CAT, caps)?);
+        Ok(())
+    }
+
+    fn transform_ip(
+        &self,
+        buffer: &mut gst::BufferRef,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let (info, detector) = {
+            let state = lock(&self.state);
+            (state.info.clone(), state.detector.clone())
+        };
+        let (Some(info), Some(detector)) = (info, detector) else {
+            gst::element_imp_error!(
+                self,
+                gst::CoreError::Negotiation,
+                ["a buffer came before its caps"]
+            );
+            return Err(gst::FlowError::NotNegotiated);
+        };
+        // The state's lock is not held: a property can be read while the model runs.
+        let result = self.analyse(&info, &detector, buffer);
+        let due = {
+            let mut state = lock(&self.state);
+            state.stats.frames += 1;
+            match &result {
+                Ok((detections, times)) => {
+                    for detection in detections {
+                        state.stats.detections[detection.class as usize] += 1;
+                    }
+                    state.stats.times += *times;
+                }
+                Err(_) => state.stats.failed += 1,
+            }
+            state.burst.note(result.is_err())
+        };
+        self.log(due, result.as_ref().err());
+        let marker_state = match result {
+            Ok((detections, _)) => {
+                meta::add_regions(
+                    buffer,
+                    &detections,
+                    info.width() as usize,
+                    info.height() as usize,
+                );
+                MarkerState::Analysed
+            }
+            Err(_) => MarkerState::Failed,
+        };
+        let marker = Marker {
+            state: marker_state,
+            regions: meta::region_count(buffer),
+            width: info.width(),
+            height: info.height(),
+        };
+        if meta::set_marker(buffer, marker).is_err() {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "the marker was refused; the frame will be filled"
+            );
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+}

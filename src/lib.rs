@@ -1,0 +1,56 @@
+//! Privacy-preserving video anonymization: finds faces and licence plates in video and redacts them
+//! before anything is stored or served.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`geometry`] | boxes in pixels, rounded outward |
+//! | [`frame`] | borrowed planes and strides |
+//! | [`detect`] | models, letterbox, output heads, NMS |
+//! | [`redact`] | irreversible styles, in place |
+//! | [`gst`](mod@gst) | the GStreamer elements |
+//! | [`media`] | files and pictures from end to end |
+//!
+//! Dependencies point one way: geometry, frame ← detect, redact ← gst ← media ← the program.
+//! The library is also a GStreamer plugin (`libfloutage.so`).
+
+pub mod detect;
+pub mod error;
+pub mod frame;
+pub mod geometry;
+pub mod gst;
+pub mod media;
+pub mod redact;
+
+pub use error::{Error, Result};
+
+::gst::plugin_define!(
+    floutage,
+    env!("CARGO_PKG_DESCRIPTION"),
+    plugin_init,
+    env!("CARGO_PKG_VERSION"),
+    "MIT/X11",
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    "floutage"
+);
+
+fn plugin_init(plugin: &::gst::Plugin) -> std::result::Result<(), glib::BoolError> {
+    if let Some(file) = plugin.filename() {
+        detect::places::loaded_as(file);
+    }
+    crate::gst::register(plugin)
+}
+
+/// Starts GStreamer with the elements of this library; can be called again.
+///
+/// Errors: [`Error::Media`] when GStreamer does not start.
+pub fn init() -> Result<()> {
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    ::gst::init().map_err(|error| Error::media("GStreamer", format!("does not start: {error}")))?;
+    let mut outcome = Ok(());
+    REGISTERED.call_once(|| {
+        outcome = plugin_register_static()
+            .map_err(|error| Error::media("GStreamer", format!("refuses the elements: {error}")));
+    });
+    outcome
+}

@@ -1,0 +1,69 @@
+//! How long the last picture is shown: what a player needs so as not to leave it out.
+//!
+//! Parsers guess durations from the coded frame rate, which says nothing where the rate varies. MP4 states the
+//! length of the whole track, and players cut what lies behind it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::prelude::*;
+
+use super::encode::Container;
+use super::pipeline::Counters;
+
+/// Gives the encoded pictures that leave `pad` for the muxer of `container` durations that end the track with the
+/// last decoded picture.
+///
+/// Muxers of MP4 use the duration of the last picture in coded order only, counted in decoding time: it becomes
+/// what is missing until the end. Matroska's blocks get a duration where it is known, which is at the end.
+pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>) {
+    let first = Mutex::new(None);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(buffer) = info.buffer_mut() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let Some(pts) = buffer.pts() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let dts = buffer.dts().unwrap_or(pts);
+        let (first_pts, first_dts) = *first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert((pts, dts));
+        let time = |counter: &std::sync::atomic::AtomicU64| {
+            gst::ClockTime::from_nseconds(counter.load(Ordering::Relaxed))
+        };
+        let (start, last, end) = (
+            time(&counters.start),
+            time(&counters.last),
+            time(&counters.end),
+        );
+        let length = end.saturating_sub(last);
+        let duration = match container {
+            Container::Mp4 | Container::Mov => {
+                let done = dts.saturating_sub(first_dts);
+                let missing = end.saturating_sub(start).saturating_sub(done);
+                // Not longer than until the end of this picture, were it the last one shown.
+                let most = length + pts.saturating_sub(dts);
+                Some(missing.min(most))
+            }
+            Container::Mkv | Container::WebM if has_rate(pad) => return gst::PadProbeReturn::Ok,
+            Container::Mkv | Container::WebM => {
+                let is_last = pts.saturating_sub(first_pts) == last.saturating_sub(start);
+                is_last.then_some(length)
+            }
+        };
+        let duration = duration.filter(|duration| !duration.is_zero());
+        if duration.is_some() || !has_rate(pad) {
+            buffer.make_mut().set_duration(duration);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// True when the caps on `pad` state a frame rate.
+fn has_rate(pad: &gst::Pad) -> bool {
+    pad.current_caps()
+        .and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok())
+        .is_some_and(|rate| rate.numer() > 0)
+}

@@ -1,0 +1,156 @@
+//! From a file to decoded pictures: which streams there are, and the decoder for the video.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use gst::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// What a demuxed stream holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Text or pictures laid over the video.
+    Subtitle,
+    /// Anything else: telemetry, time codes, private data.
+    Data,
+}
+
+impl Kind {
+    /// The kind that `caps` describe.
+    pub fn of(caps: &gst::Caps) -> Self {
+        let name = caps
+            .structure(0)
+            .map_or("", |structure| structure.name().as_str());
+        match name.split_once('/') {
+            Some(("video" | "image", _)) => Self::Video,
+            Some(("audio", _)) => Self::Audio,
+            Some(("text" | "subpicture" | "subtitle" | "closedcaption", _)) => Self::Subtitle,
+            _ if name.contains("subtitle")
+                || name == "application/x-ass"
+                || name == "application/x-ssa" =>
+            {
+                Self::Subtitle
+            }
+            _ => Self::Data,
+        }
+    }
+
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Subtitle => "subtitle",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// The preferred decoder for `caps` that leaves pictures in system memory; None for pictures and
+/// sound that are not encoded.
+///
+/// Hardware decoders are passed over: their pictures lie where they cannot be redacted in place.
+///
+/// Errors: [`Error::Media`] about `input` when no decoder is installed.
+pub fn decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
+    if caps
+        .structure(0)
+        .is_some_and(|structure| matches!(structure.name().as_str(), "video/x-raw" | "audio/x-raw"))
+    {
+        return Ok(None);
+    }
+    let decoders = gst::ElementFactory::factories_with_type(
+        gst::ElementFactoryType::DECODER,
+        gst::Rank::MARGINAL,
+    );
+    let mut fitting: Vec<gst::ElementFactory> = decoders
+        .into_iter()
+        .filter(|factory| {
+            !factory.has_type(gst::ElementFactoryType::HARDWARE)
+                && factory.can_sink_any_caps(caps)
+                && factory
+                    .static_pad_templates()
+                    .iter()
+                    .any(|template| template.direction() == gst::PadDirection::Src)
+        })
+        .collect();
+    // Caps that merely intersect can lack what a decoder insists on: vp8alphadecodebin's `codec-alpha`.
+    fitting.sort_by_cached_key(|factory| {
+        let takes_all = factory.can_sink_all_caps(caps);
+        (Reverse((takes_all, factory.rank())), factory.name())
+    });
+    let missing = || {
+        let codec = caps.structure(0).map_or_else(
+            || "unknown".to_owned(),
+            |structure| structure.name().to_string(),
+        );
+        Error::media(
+            input,
+            format!("no decoder for {codec} is installed; `floutage doctor` says what is missing"),
+        )
+    };
+    let factory = fitting.first().ok_or_else(missing)?;
+    let element = factory
+        .create()
+        .build()
+        .map_err(|error| Error::media(input, error.to_string()))?;
+    Ok(Some(element))
+}
+
+/// Counts in `packets` the encoded pictures that demuxers in `pipeline` deliver, where one packet holds one picture
+/// that is to be shown: what the decoder does not make of them is lost.
+pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>) {
+    const DEMUXERS: &[&str] = &["qtdemux", "matroskademux", "avidemux"];
+    const CODECS: &[&str] = &[
+        "video/x-h264",
+        "video/x-h265",
+        "video/x-vp9",
+        "video/x-av1",
+        "image/jpeg",
+        "video/x-prores",
+        "video/x-ffv",
+    ];
+    let taken = Arc::new(AtomicBool::new(false));
+    pipeline.connect_deep_element_added(move |_, _, element| {
+        let known = element
+            .factory()
+            .is_some_and(|factory| DEMUXERS.contains(&factory.name().as_str()));
+        if !known {
+            return;
+        }
+        let (packets, taken) = (packets.clone(), taken.clone());
+        element.connect_pad_added(move |_, pad| {
+            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+            let countable = caps
+                .structure(0)
+                .is_some_and(|structure| CODECS.contains(&structure.name().as_str()));
+            if Kind::of(&caps) != Kind::Video || taken.swap(true, Ordering::Relaxed) || !countable {
+                return;
+            }
+            let packets = packets.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                if info.buffer().is_some_and(|buffer| is_shown(pad, buffer)) {
+                    packets.fetch_add(1, Ordering::Relaxed);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
+    });
+}
+
+/// False for packets that are decoded but cut off by an edit list.
+fn is_shown(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
+    if buffer.flags().contains(gst::BufferFlags::DECODE_ONLY) {
+        return false;
+    }
+    let Some(pts) = buffer.pts() else { return true };
+    pad.sticky_event::<gst::event::Segment>(0)
+        .and_then(|event| event.segment().downcast_ref::<gst::ClockTime>().cloned())
+        .is_none_or(|segment| segment.to_running_time(pts).is_some())
+}

@@ -1,0 +1,70 @@
+//! Replays the fuzz targets' seed corpus, as it is and with small random changes, without a fuzzer.
+
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Changed inputs per seed.
+const CHANGED: u32 = 50;
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let mut seeds: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("the folder can be read").path())
+        .collect();
+    seeds.sort();
+    assert!(seeds.len() > 3, "{} has no seeds", folder.display());
+    for path in seeds {
+        let seed = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        body(&seed);
+        // The same changes on every run: a failure can be repeated.
+        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let config = Config {
+            cases: CHANGED,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let mut runner = TestRunner::new_with_rng(config, random);
+        let changes =
+            prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..8);
+        runner
+            .run(&changes, |changes| {
+                let mut data = seed.clone();
+                for (at, value, kind) in changes {
+                    let at = at.index(data.len() + 1);
+                    match kind {
+                        0 => data.insert(at, value),
+                        1 => data.truncate(at),
+                        2 if at < data.len() => drop(data.remove(at)),
+                        _ if at < data.len() => data[at] = value,
+                        _ => data.push(value),
+                    }
+                }
+                body(&data);
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+#[test]
+fn heads() {
+    replay("heads", fuzz::heads);
+}
+
+#[test]
+fn models_toml() {
+    replay("models_toml", fuzz::models_toml);
+}
+
+#[test]
+fn picture() {
+    replay("picture", fuzz::picture);
+}
