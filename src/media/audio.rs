@@ -1,8 +1,11 @@
 //! Audio streams that the user asked to keep: passed on as they are where the container can hold them, encoded
 //! anew where not, and in both cases without tags.
 
+use std::sync::Arc;
+
 use gst::prelude::*;
 
+use super::guard::Guard;
 use crate::error::{Error, Result};
 
 /// The muxers' pads for audio.
@@ -57,8 +60,8 @@ fn taken(muxer: &gst::Element) -> Option<gst::Caps> {
 }
 
 /// Keeps everything but sound and its timing from passing `pad`.
-pub fn drop_tags(pad: &gst::Pad) {
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+pub fn drop_tags(pad: &gst::Pad, guard: &Arc<Guard>) {
+    guard.probe(pad, gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
         let unwanted = info.event().is_some_and(|event| {
             matches!(
                 event.type_(),
@@ -69,11 +72,11 @@ pub fn drop_tags(pad: &gst::Pad) {
                     | gst::EventType::CustomDownstreamOob
             )
         });
-        if unwanted {
+        Ok(if unwanted {
             // Not Drop: the bindings have freed the event by then, and GStreamer would do so again.
             gst::PadProbeReturn::Handled
         } else {
             gst::PadProbeReturn::Ok
-        }
+        })
     });
 }

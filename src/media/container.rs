@@ -280,7 +280,8 @@ mod tests {
     fn segments_and_chunks_must_end_inside_the_file() {
         let head = [0x1a, 0x45, 0xdf, 0xa3, 0x84, 1, 2, 3, 4];
         let mut matroska = [head.as_slice(), &[0x18, 0x53, 0x80, 0x67, 0x88]].concat();
-        matroska.extend([0; 7]);
+        // A Void element of eight bytes.
+        matroska.extend([0xec, 0x86, 0, 0, 0, 0, 0]);
         assert!(check(&matroska).unwrap_err().contains("cut off"));
         matroska.push(0);
         assert_eq!(check(&matroska), Ok(None));

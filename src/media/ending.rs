@@ -8,22 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
+use super::counters::Counters;
 use super::encode::Container;
-use super::pipeline::Counters;
+use super::guard::Guard;
 
 /// Gives the encoded pictures that leave `pad` for the muxer of `container` durations that end the track with the
 /// last decoded picture.
 ///
 /// Muxers of MP4 use the duration of the last picture in coded order only, counted in decoding time: it becomes
 /// what is missing until the end. Matroska's blocks get a duration where it is known, which is at the end.
-pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>) {
+pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>, guard: &Arc<Guard>) {
     let first = Mutex::new(None);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+    guard.probe(pad, gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer_mut() else {
-            return gst::PadProbeReturn::Ok;
+            return Ok(gst::PadProbeReturn::Ok);
         };
         let Some(pts) = buffer.pts() else {
-            return gst::PadProbeReturn::Ok;
+            return Ok(gst::PadProbeReturn::Ok);
         };
         let dts = buffer.dts().unwrap_or(pts);
         let (first_pts, first_dts) = *first
@@ -47,7 +48,9 @@ pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>) {
                 let most = length + pts.saturating_sub(dts);
                 Some(missing.min(most))
             }
-            Container::Mkv | Container::WebM if has_rate(pad) => return gst::PadProbeReturn::Ok,
+            Container::Mkv | Container::WebM if has_rate(pad) => {
+                return Ok(gst::PadProbeReturn::Ok);
+            }
             Container::Mkv | Container::WebM => {
                 let is_last = pts.saturating_sub(first_pts) == last.saturating_sub(start);
                 is_last.then_some(length)
@@ -57,7 +60,7 @@ pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>) {
         if duration.is_some() || !has_rate(pad) {
             buffer.make_mut().set_duration(duration);
         }
-        gst::PadProbeReturn::Ok
+        Ok(gst::PadProbeReturn::Ok)
     });
 }
 

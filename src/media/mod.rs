@@ -3,10 +3,13 @@
 //! Invariant: what is written, and the partial file while it is written, holds redacted pictures only.
 
 mod audio;
+pub mod bench;
 pub mod container;
+mod counters;
 pub mod encode;
 mod ending;
 mod gif;
+mod guard;
 pub mod partial;
 pub mod picture;
 pub mod pipeline;
@@ -16,4 +19,6 @@ pub mod report;
 pub mod requirements;
 pub mod run;
 mod source;
+mod streams;
 pub mod video;
+mod wiring;

@@ -5,42 +5,48 @@ use std::sync::atomic::Ordering;
 
 use gst::prelude::*;
 
+use super::counters::Counters;
 use super::encode::Encoding;
-use super::pipeline::{Counters, Shared, pad};
+use super::guard::Guard;
+use super::wiring::pad;
 use crate::error::{Error, Result};
 
 /// Counts decoded pictures, checks the first one's size against the encoder, and holds it.
-pub(super) fn watch_pictures(
+pub fn watch_pictures(
     flip: &gst::Element,
-    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    guard: &Arc<Guard>,
     encoding: Option<Encoding>,
     size: gst::Element,
 ) -> Result<()> {
-    pad(flip, "src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        shared.guard(|| {
+    let input = guard.input().to_owned();
+    guard.probe(
+        &pad(flip, "src")?,
+        gst::PadProbeType::BUFFER,
+        move |pad, info| {
             if let Some(buffer) = info.buffer() {
                 // Not at the caps event: a rotation tag can still turn the picture before the first buffer.
-                if shared.counters.decoded.load(Ordering::Relaxed) == 0 {
-                    note_size(&shared, pad, encoding, &size)?;
+                if counters.decoded.load(Ordering::Relaxed) == 0 {
+                    note_size(&input, &counters, pad, encoding, &size)?;
                 }
-                note_picture(&shared.counters, pad, buffer);
+                note_picture(&counters, pad, buffer);
             }
-            Ok(())
-        });
-        gst::PadProbeReturn::Ok
-    });
+            Ok(gst::PadProbeReturn::Ok)
+        },
+    );
     Ok(())
 }
 
 /// Counts everything that passes `pad`, pushed or pulled.
-pub(super) fn note_moves(pad: &gst::Pad, counters: &Counters) {
+pub fn note_moves(pad: &gst::Pad, counters: &Counters, guard: &Arc<Guard>) {
     let moved = counters.moved.clone();
     let all = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-    pad.add_probe(
+    guard.probe(
+        pad,
         all | gst::PadProbeType::PUSH | gst::PadProbeType::PULL,
         move |_, _| {
             moved.fetch_add(1, Ordering::Relaxed);
-            gst::PadProbeReturn::Ok
+            Ok(gst::PadProbeReturn::Ok)
         },
     );
 }
@@ -69,7 +75,8 @@ fn note_picture(counters: &Counters, pad: &gst::Pad, buffer: &gst::BufferRef) {
 }
 
 fn note_size(
-    shared: &Shared,
+    input: &str,
+    counters: &Counters,
     pad: &gst::Pad,
     encoding: Option<Encoding>,
     size: &gst::Element,
@@ -77,22 +84,14 @@ fn note_size(
     let info = pad
         .current_caps()
         .and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok())
-        .ok_or_else(|| {
-            Error::media(
-                &shared.input,
-                "the decoder does not say what its pictures are",
-            )
-        })?;
+        .ok_or_else(|| Error::media(input, "the decoder does not say what its pictures are"))?;
     if let Some(encoding) = encoding {
         encoding
             .codec
-            .check_size(&shared.input, info.width() as i32, info.height() as i32)?;
+            .check_size(input, info.width() as i32, info.height() as i32)?;
     }
-    shared.counters.width.store(info.width(), Ordering::Relaxed);
-    shared
-        .counters
-        .height
-        .store(info.height(), Ordering::Relaxed);
+    counters.width.store(info.width(), Ordering::Relaxed);
+    counters.height.store(info.height(), Ordering::Relaxed);
     let fixed = gst::Caps::builder("video/x-raw")
         .field("width", info.width() as i32)
         .field("height", info.height() as i32)
@@ -102,11 +101,20 @@ fn note_size(
     Ok(())
 }
 
-pub(super) fn count_encoded(encoder: &gst::Element, counters: Arc<Counters>) -> Result<()> {
-    pad(encoder, "src")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        counters.encoded.fetch_add(1, Ordering::Relaxed);
-        counters.moved.fetch_add(1, Ordering::Relaxed);
-        gst::PadProbeReturn::Ok
-    });
+/// Counts what `encoder` gives.
+pub fn count_encoded(
+    encoder: &gst::Element,
+    counters: Arc<Counters>,
+    guard: &Arc<Guard>,
+) -> Result<()> {
+    guard.probe(
+        &pad(encoder, "src")?,
+        gst::PadProbeType::BUFFER,
+        move |_, _| {
+            counters.encoded.fetch_add(1, Ordering::Relaxed);
+            counters.moved.fetch_add(1, Ordering::Relaxed);
+            Ok(gst::PadProbeReturn::Ok)
+        },
+    );
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! Mends what decoders leave unsaid or say wrongly about pictures: colorimetry and time stamps.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::glib::translate::IntoGlib;
 use gst::prelude::*;
+
+use super::guard::Guard;
 
 /// Mends the pictures that leave `pad`, the source pad of a decoder.
 ///
@@ -8,26 +13,13 @@ use gst::prelude::*;
 ///   full-range video would be written as limited. Unknown parts become what players assume.
 /// - Interlaced pictures of unknown field order become such with the top field first.
 /// - Time stamps that stand still or are missing (GIF) go on by the frames' durations.
-pub fn repair(pad: &gst::Pad) {
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-        if let Some(event) = info.event()
-            && let gst::EventView::Caps(caps) = event.view()
-            && let Some(caps) = complete(caps.caps())
-        {
-            let event = gst::event::Caps::builder(&caps)
-                .seqnum(event.seqnum())
-                .build();
-            info.data = Some(gst::PadProbeData::Event(event));
-        }
-        gst::PadProbeReturn::Ok
-    });
-    let last = std::sync::Mutex::new(None::<(gst::ClockTime, gst::ClockTime)>);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        let mut last = last
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+pub fn repair(pad: &gst::Pad, guard: &Arc<Guard>) {
+    change_caps(pad, guard, complete);
+    let last = Mutex::new(None::<(gst::ClockTime, gst::ClockTime)>);
+    guard.probe(pad, gst::PadProbeType::BUFFER, move |pad, info| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(buffer) = info.buffer_mut() else {
-            return gst::PadProbeReturn::Ok;
+            return Ok(gst::PadProbeReturn::Ok);
         };
         let (pts, duration) = (
             buffer.pts(),
@@ -48,7 +40,23 @@ pub fn repair(pad: &gst::Pad) {
         if let (Some(pts), Some(duration)) = (mended.or(pts), duration) {
             *last = Some((pts, duration));
         }
-        gst::PadProbeReturn::Ok
+        Ok(gst::PadProbeReturn::Ok)
+    });
+}
+
+/// Replaces the caps that leave `pad` by what `change` makes of them, if anything.
+fn change_caps(pad: &gst::Pad, guard: &Arc<Guard>, change: fn(&gst::CapsRef) -> Option<gst::Caps>) {
+    guard.probe(pad, gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(event) = info.event()
+            && let gst::EventView::Caps(caps) = event.view()
+            && let Some(caps) = change(caps.caps())
+        {
+            let event = gst::event::Caps::builder(&caps)
+                .seqnum(event.seqnum())
+                .build();
+            info.data = Some(gst::PadProbeData::Event(event));
+        }
+        Ok(gst::PadProbeReturn::Ok)
     });
 }
 
@@ -61,19 +69,8 @@ fn complete(caps: &gst::CapsRef) -> Option<gst::Caps> {
 
 /// Makes the decoder behind `pad`, the source pad of a demuxer or parser, take the range of H.264 and H.265 from the
 /// bitstream, where it always is: of an MP4 file's full range GStreamer 1.22's demuxer says that it is limited.
-pub fn leave_range_to_decoder(pad: &gst::Pad) {
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-        if let Some(event) = info.event()
-            && let gst::EventView::Caps(caps) = event.view()
-            && let Some(caps) = without_range(caps.caps())
-        {
-            let event = gst::event::Caps::builder(&caps)
-                .seqnum(event.seqnum())
-                .build();
-            info.data = Some(gst::PadProbeData::Event(event));
-        }
-        gst::PadProbeReturn::Ok
-    });
+pub fn leave_range_to_decoder(pad: &gst::Pad, guard: &Arc<Guard>) {
+    change_caps(pad, guard, without_range);
 }
 
 /// `caps` of H.264 or H.265 with the range of their colorimetry unknown; None when there is none.
@@ -84,14 +81,23 @@ fn without_range(caps: &gst::CapsRef) -> Option<gst::Caps> {
     }
     let text = structure.get::<&str>("colorimetry").ok()?;
     let known: gst_video::VideoColorimetry = text.parse().ok()?;
-    let unknown = gst_video::VideoColorimetry::new(
-        gst_video::VideoColorRange::Unknown,
-        known.matrix(),
-        known.transfer(),
-        known.primaries(),
-    );
+    // Matrix, transfer and primaries in the numbers of GStreamer's enumerations, 0 for unknown.
+    let rest = [
+        known.matrix().into_glib(),
+        known.transfer().into_glib(),
+        known.primaries().into_glib(),
+    ];
     let mut caps = caps.to_owned();
-    caps.make_mut().set("colorimetry", unknown.to_string());
+    let changed = caps.make_mut();
+    if rest == [0; 3] {
+        // GStreamer has no text for colorimetry of which nothing is known.
+        if let Some(structure) = changed.structure_mut(0) {
+            structure.remove_field("colorimetry");
+        }
+    } else {
+        let [matrix, transfer, primaries] = rest;
+        changed.set("colorimetry", format!("0:{matrix}:{transfer}:{primaries}"));
+    }
     Some(caps)
 }
 
@@ -143,6 +149,27 @@ fn complete_colorimetry(caps: &gst::CapsRef) -> Option<gst::Caps> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_range_of_coded_caps_goes_and_the_rest_stays() {
+        gst::init().expect("GStreamer starts");
+        let without = |name: &str, colorimetry: &str| {
+            let caps = gst::Caps::builder(name)
+                .field("colorimetry", colorimetry)
+                .build();
+            without_range(&caps).map(|caps| {
+                let structure = caps.structure(0).unwrap();
+                structure.get::<String>("colorimetry").ok()
+            })
+        };
+        let kept = |text: &str| Some(Some(text.to_owned()));
+        assert_eq!(without("video/x-h264", "1:3:5:1"), kept("0:3:5:1"));
+        assert_eq!(without("video/x-h265", "bt601"), kept("0:4:16:4"));
+        // As Matroska files say that state the range alone.
+        assert_eq!(without("video/x-h264", "1:0:0:0"), Some(None));
+        assert_eq!(without("video/x-h264", "2:0:0:0"), Some(None));
+        assert_eq!(without("video/x-vp9", "1:3:5:1"), None);
+    }
 
     #[test]
     fn unknown_coefficients_are_filled_in_and_the_range_is_kept() {

@@ -124,7 +124,7 @@ pub fn run(
                 gst::MessageView::Eos(_) => break,
                 gst::MessageView::Error(error) => {
                     // The messages of what is about to be stopped add nothing.
-                    let failure = pipeline.counters.take_failure();
+                    let failure = pipeline.guard.take_failure();
                     return Err(failure.unwrap_or_else(|| explain(input, error)));
                 }
                 gst::MessageView::Warning(warning) => {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gst::prelude::*;
 
+use super::guard::Guard;
 use crate::error::{Error, Result};
 
 /// What a demuxed stream holds.
@@ -105,7 +106,7 @@ pub fn decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
 
 /// Counts in `packets` the encoded pictures that demuxers in `pipeline` deliver, where one packet holds one picture
 /// that is to be shown: what the decoder does not make of them is lost.
-pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>) {
+pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>, guard: Arc<Guard>) {
     const DEMUXERS: &[&str] = &["qtdemux", "matroskademux", "avidemux"];
     const CODECS: &[&str] = &[
         "video/x-h264",
@@ -117,30 +118,35 @@ pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>) {
         "video/x-ffv",
     ];
     let taken = Arc::new(AtomicBool::new(false));
+    let count = move |guard: &Arc<Guard>, pad: &gst::Pad| {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let countable = caps
+            .structure(0)
+            .is_some_and(|structure| CODECS.contains(&structure.name().as_str()));
+        if Kind::of(&caps) != Kind::Video || taken.swap(true, Ordering::Relaxed) || !countable {
+            return Ok(());
+        }
+        let packets = packets.clone();
+        guard.probe(pad, gst::PadProbeType::BUFFER, move |pad, info| {
+            if info.buffer().is_some_and(|buffer| is_shown(pad, buffer)) {
+                packets.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(gst::PadProbeReturn::Ok)
+        });
+        Ok(())
+    };
+    let count = Arc::new(count);
     pipeline.connect_deep_element_added(move |_, _, element| {
         let known = element
             .factory()
             .is_some_and(|factory| DEMUXERS.contains(&factory.name().as_str()));
-        if !known {
-            return;
-        }
-        let (packets, taken) = (packets.clone(), taken.clone());
-        element.connect_pad_added(move |_, pad| {
-            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-            let countable = caps
-                .structure(0)
-                .is_some_and(|structure| CODECS.contains(&structure.name().as_str()));
-            if Kind::of(&caps) != Kind::Video || taken.swap(true, Ordering::Relaxed) || !countable {
-                return;
-            }
-            let packets = packets.clone();
-            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                if info.buffer().is_some_and(|buffer| is_shown(pad, buffer)) {
-                    packets.fetch_add(1, Ordering::Relaxed);
-                }
-                gst::PadProbeReturn::Ok
+        if known {
+            let (guard, count) = (guard.clone(), count.clone());
+            element.connect_pad_added(move |_, pad| {
+                // A failure ends the pipeline; there is nothing to hand back.
+                let _ = guard.run(|| count(&guard, pad));
             });
-        });
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{doctor, models, redact};
+use crate::{bench, doctor, models, redact};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ pub enum Command {
     Redact(Box<redact::Args>),
     /// List, check, download or inspect detection models.
     Models(models::Args),
+    /// Measure speed and memory on a clip, against a plain transcode. Writes nothing.
+    Bench(Box<bench::Args>),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
 }
@@ -29,6 +31,7 @@ impl Command {
         match self {
             Self::Redact(args) => redact::run(*args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Bench(args) => bench::run(*args),
             Self::Doctor(args) => doctor::run(args),
         }
     }

@@ -1,5 +1,6 @@
 //! The `floutage` program.
 
+mod bench;
 mod cli;
 mod doctor;
 mod logging;
