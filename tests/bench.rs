@@ -31,7 +31,7 @@ fn it_measures_the_same_frames_with_and_without_redaction_and_writes_nothing() {
     let rounds = json["rounds"].as_array().expect("rounds");
     assert_eq!(rounds.len(), 2);
     for round in rounds {
-        for pass in ["decode", "transcode", "whole"] {
+        for pass in ["decode", "redaction", "transcode", "whole"] {
             assert_eq!(round[pass]["frames"], 40, "{pass}");
             for figure in ["wall_s", "processor_s", "peak_memory_bytes"] {
                 let value = round[pass][figure].as_f64().expect("a number");

@@ -43,17 +43,17 @@ impl Pass {
 pub struct Round {
     /// Decoding alone.
     pub decode: Pass,
+    /// Decoding, detection and redaction without encoding: the stages below do not wait for the encoder's cores.
+    pub redaction: Pass,
     /// Decoding and encoding, with the encoder of `whole`.
     pub transcode: Pass,
     /// Decoding, detection, redaction, encoding.
     pub whole: Pass,
-    /// Of `whole`: scaling frames to the models' inputs.
+    /// Of `redaction`: scaling frames to the models' inputs.
     pub letterbox: Duration,
-    /// Of `whole`: running the models, on the clock of the thread that waits for them.
-    pub inference: Duration,
-    /// Of `whole`: reading the models' outputs.
+    /// Of `redaction`: reading the models' outputs.
     pub outputs: Duration,
-    /// Of `whole`: redacting.
+    /// Of `redaction`: redacting.
     pub redact: Duration,
     /// Frames that were filled because they could not be analysed.
     pub failed_closed: u64,
@@ -76,17 +76,18 @@ impl Round {
         self.whole.frames_per_second() / self.transcode.frames_per_second().max(1e-9)
     }
 
-    /// Where the processor time goes. Decoding is what decoding alone takes, encoding what the transcode takes beyond
-    /// it; "other" is what no stage explains: conversions, queues, memory.
+    /// Where the processor time goes. Decoding is what decoding alone takes; inference what the pass without encoder
+    /// takes beyond decoding and the stages that are timed in it; encoding what the transcode takes beyond decoding;
+    /// "other" what none of these explains.
     pub fn shares(&self) -> Vec<Share> {
-        let encode = self
-            .transcode
-            .processor
-            .saturating_sub(self.decode.processor);
+        let beyond = |pass: &Pass| pass.processor.saturating_sub(self.decode.processor);
+        let timed = self.letterbox + self.outputs + self.redact;
+        let inference = beyond(&self.redaction).saturating_sub(timed);
+        let encode = beyond(&self.transcode);
         let mut stages = vec![
             ("decode", self.decode.processor),
             ("letterbox", self.letterbox),
-            ("inference", self.inference),
+            ("inference", inference),
             ("outputs", self.outputs),
             ("redaction", self.redact),
             ("encode", encode),
@@ -151,8 +152,8 @@ impl Bench<'_> {
         progress: &mut dyn FnMut(usize, usize, &Progress),
     ) -> Result<Benchmark> {
         let rounds = self.rounds.max(1);
-        // One pass to warm up, three a round.
-        let passes = 1 + 3 * rounds;
+        // One pass to warm up, four a round.
+        let passes = 1 + 4 * rounds;
         let mut pass = 0;
         let mut next = |plan: &Plan<'_>| {
             let outcome = measure(input, plan, stop, &mut |state| {
@@ -163,14 +164,15 @@ impl Bench<'_> {
         };
         let decode = Plan::Measure(Measure::Decode);
         let transcode = Plan::Measure(Measure::Transcode(self.encoding));
-        let whole = Plan::Redact {
+        let redact = |target| Plan::Redact {
             detector: self.detector.clone(),
             settings: self.settings,
             draw: false,
             encoding: self.encoding,
             keep_audio: false,
-            target: Target::Discard,
+            target,
         };
+        let (unencoded, whole) = (redact(Target::Unencoded), redact(Target::Discard));
         // The first pass also waits for the disk and for plugins to load.
         next(&decode)?;
         let mut benchmark = Benchmark {
@@ -182,6 +184,8 @@ impl Bench<'_> {
         };
         for index in 0..rounds {
             let (decoded, _) = next(&decode)?;
+            let (unencoded, pipeline) = next(&unencoded)?;
+            let report = summarise(&pipeline);
             // In turns, so that neither always comes after the other.
             let (plain, (redacted, pipeline)) = if index % 2 == 0 {
                 let (plain, _) = next(&transcode)?;
@@ -191,17 +195,16 @@ impl Bench<'_> {
                 let (plain, _) = next(&transcode)?;
                 (plain, whole)
             };
-            let report = summarise(&pipeline);
             (benchmark.width, benchmark.height) = (report.width, report.height);
             benchmark.rounds.push(Round {
                 decode: decoded,
+                redaction: unencoded,
                 transcode: plain,
                 whole: redacted,
                 letterbox: Duration::from_nanos(report.letterbox_ns),
-                inference: Duration::from_nanos(report.inference_ns),
                 outputs: Duration::from_nanos(report.decode_ns),
                 redact: Duration::from_nanos(report.redact_ns),
-                failed_closed: report.frames_failed_closed,
+                failed_closed: summarise(&pipeline).frames_failed_closed,
             });
         }
         Ok(benchmark)
@@ -223,7 +226,11 @@ fn measure(
     let wall = started.elapsed();
     let counters = &pipeline.counters;
     let frames = match plan {
-        Plan::Measure(Measure::Decode) => &counters.decoded,
+        Plan::Measure(Measure::Decode)
+        | Plan::Redact {
+            target: Target::Unencoded,
+            ..
+        } => &counters.decoded,
         _ => &counters.encoded,
     }
     .load(Ordering::Relaxed);
@@ -280,10 +287,10 @@ mod tests {
     fn shares_add_up_and_encoding_is_what_the_transcode_has_more() {
         let round = Round {
             decode: pass(100, 500, 1000),
+            redaction: pass(100, 900, 1700),
             transcode: pass(100, 2000, 4000),
             whole: pass(100, 2500, 5000),
             letterbox: Duration::from_millis(100),
-            inference: Duration::from_millis(500),
             outputs: Duration::from_millis(50),
             redact: Duration::from_millis(50),
             failed_closed: 0,

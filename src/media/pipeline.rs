@@ -58,6 +58,8 @@ pub enum Target<'a> {
     File(&'a Path, Container),
     /// Nowhere.
     Discard,
+    /// Nowhere, and without an encoder.
+    Unencoded,
 }
 
 /// A part of the work, to compare with.
@@ -121,9 +123,10 @@ impl Pipeline {
                 chain.push(redactor.clone().upcast());
                 bin = Some(redactor);
                 encoding = Some(*wanted);
-                let encoder = wanted.elements()?;
-                chain.extend([make("videoscale")?, size.clone(), queue(PICTURES, 0)?]);
-                chain.extend(encoder);
+                if !matches!(target, Target::Unencoded) {
+                    chain.extend([make("videoscale")?, size.clone(), queue(PICTURES, 0)?]);
+                    chain.extend(wanted.elements()?);
+                }
                 match target {
                     Target::File(path, container) => {
                         let mux = make(container.muxer())?;
@@ -140,7 +143,7 @@ impl Pipeline {
                         audio_muxer = keep.then(|| mux.clone());
                         chain.extend([mux, sink]);
                     }
-                    Target::Discard => chain.push(discard()?),
+                    Target::Discard | Target::Unencoded => chain.push(discard()?),
                 }
             }
             Plan::Measure(Measure::Decode) => chain.push(discard()?),

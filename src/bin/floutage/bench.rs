@@ -95,6 +95,7 @@ fn table(benchmark: &Benchmark) -> String {
     );
     for (name, pass) in [
         ("decode alone", &median.decode),
+        ("without encoder", &median.redaction),
         ("plain transcode", &median.transcode),
         ("whole pipeline", &median.whole),
     ] {
@@ -148,6 +149,7 @@ fn figures(benchmark: &Benchmark) -> serde_json::Value {
             .collect();
         json!({
             "decode": pass(&round.decode),
+            "redaction": pass(&round.redaction),
             "transcode": pass(&round.transcode),
             "whole": pass(&round.whole),
             "ratio": round.ratio(),
