@@ -197,6 +197,7 @@ fn crowd(count: usize) -> Vec<Detection> {
                     Class::Face
                 },
                 confidence: 0.3 + f32::from(random[4 * i + 3]) / 400.0,
+                confident: true,
             }
         })
         .collect()

@@ -20,6 +20,7 @@ pub mod geometry;
 pub mod gst;
 pub mod media;
 pub mod redact;
+pub mod track;
 
 pub use error::{Error, Result};
 

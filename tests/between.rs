@@ -17,6 +17,7 @@ impl Detector for Fixed {
             bbox: BBox::new(40.0, 60.0, 100.0, 140.0),
             class: Class::Face,
             confidence: 0.9,
+            confident: true,
         };
         Ok((vec![detection], StageTimes::default()))
     }

@@ -40,6 +40,7 @@ impl Detector for Scripted {
             bbox: BOX,
             class: Class::Face,
             confidence: 0.9,
+            confident: true,
         };
         match step {
             Step::Find => Ok((vec![detection], StageTimes::default())),
@@ -58,6 +59,9 @@ fn bin(script: fn(usize) -> Step) -> FloutageBin {
     floutage::init().expect("GStreamer starts");
     let bin: FloutageBin = glib::Object::new();
     bin.detect().set_detector(scripted(script));
+    // What each frame's own detections make of it; tests/tracking.rs is about the rest.
+    bin.set_property("look-ahead", 0u32);
+    bin.set_property("hold", 0u32);
     bin.set_property("face-style", "fill");
     bin.set_property("face-shape", "rectangle");
     bin

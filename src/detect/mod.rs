@@ -79,6 +79,9 @@ pub struct Detection {
     pub class: Class,
     /// How sure the detector is, 0 to 1. Comparable only within one model.
     pub confidence: f32,
+    /// Whether that reaches the threshold of its class. What does not is only there to continue a track; see
+    /// [`DetectorSettings::track_threshold`].
+    pub confident: bool,
 }
 
 /// Time one detection took, by step.

@@ -12,7 +12,7 @@ use crate::geometry::BBox;
 /// them would uncover the rest: so it is an error, and the frame is filled.
 pub const MAX_CANDIDATES: usize = 20_000;
 
-/// Class-wise greedy NMS: from the most confident down, drops every detection whose IoU with a kept one of
+/// Class-wise greedy NMS: from the most confident down, doubtful ones last, drops every detection whose IoU with a kept one of
 /// its class is over `iou_threshold` (0 to 1). What is left is ordered by confidence.
 ///
 /// Errors: [`Error::Detection`] above [`MAX_CANDIDATES`]; `detections` is then as it was.
@@ -48,8 +48,10 @@ fn suppress(
     }
     // A total order, so that equal confidences do not let the input's order through.
     detections.sort_unstable_by(|a, b| {
-        b.confidence
-            .total_cmp(&a.confidence)
+        // Of two models, each with its own threshold, the one that is sure counts.
+        b.confident
+            .cmp(&a.confident)
+            .then_with(|| b.confidence.total_cmp(&a.confidence))
             .then_with(|| a.class.cmp(&b.class))
             .then_with(|| a.bbox.x1.total_cmp(&b.bbox.x1))
             .then_with(|| a.bbox.y1.total_cmp(&b.bbox.y1))
@@ -138,6 +140,7 @@ mod tests {
                 bbox: BBox::from_xywh(x.round(), y.round(), w.round(), h.round()),
                 class: if plate { Class::Plate } else { Class::Face },
                 confidence: f32::from(confidence) / 8.0 + 0.2,
+                confident: true,
             })
     }
 
@@ -207,6 +210,7 @@ mod tests {
             bbox: BBox::from_xywh(x, y, w, h),
             class: Class::Face,
             confidence,
+            confident: true,
         }
     }
 

@@ -112,6 +112,8 @@ struct Model {
     session: Session,
     /// By `Class as usize`.
     thresholds: [f32; Class::ALL.len()],
+    /// From which on detections are given, confident or not.
+    least: [f32; Class::ALL.len()],
     /// Width and height of the input, where the model takes no other.
     size: Option<[usize; 2]>,
     /// Whether several inputs can go in one call.
@@ -150,11 +152,13 @@ impl Model {
             // A class the model does not find needs no threshold.
             settings.threshold(class).or(own).unwrap_or(1.0)
         });
+        let least = thresholds.map(|own| settings.track_threshold.map_or(own, |low| low.min(own)));
         let size = input.size.or(spec.size);
         let mut model = Self {
             spec,
             session,
             thresholds,
+            least,
             size,
             batching: false,
             decoded: Vec::new(),
@@ -233,7 +237,12 @@ impl Model {
                         self.spec.name
                     )));
                 }
-                found.push(Detection { bbox, ..detection });
+                let confident = detection.confidence >= self.thresholds[detection.class as usize];
+                found.push(Detection {
+                    bbox,
+                    confident,
+                    ..detection
+                });
             }
         }
         times.decode += started.elapsed();
@@ -251,7 +260,7 @@ impl Model {
         let Self {
             spec,
             session,
-            thresholds,
+            least,
             decoded,
             ..
         } = self;
@@ -259,7 +268,7 @@ impl Model {
             input_width: width,
             input_height: height,
             classes: &spec.classes,
-            thresholds: *thresholds,
+            thresholds: *least,
             batch,
         };
         let started = Instant::now();

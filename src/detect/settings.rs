@@ -80,6 +80,9 @@ pub struct DetectorSettings {
     pub face_threshold: Option<f32>,
     /// Least confidence of a plate, 0.01 to 0.99; None: each model's own.
     pub plate_threshold: Option<f32>,
+    /// Least confidence of a detection that may continue a track, 0.01 to 0.99; None: only those that reach their class's
+    /// threshold are given. A tracker is needed to make use of the others, which are marked as not confident.
+    pub track_threshold: Option<f32>,
     /// IoU over which two detections of a class are one, 0.05 to 0.95.
     pub iou_threshold: f32,
     /// Size of the models' input. Models that take one size only get that.
@@ -102,6 +105,7 @@ impl Default for DetectorSettings {
             models_dir: None,
             face_threshold: None,
             plate_threshold: None,
+            track_threshold: None,
             iou_threshold: 0.45,
             input_size: InputSize::default(),
             scales: vec![1.0],
@@ -120,6 +124,7 @@ impl DetectorSettings {
         for (name, value) in [
             ("face-threshold", self.face_threshold),
             ("plate-threshold", self.plate_threshold),
+            ("track-threshold", self.track_threshold),
         ] {
             if let Some(value) = value.filter(|value| !(0.01..=0.99).contains(value)) {
                 return Err(Error::setting(name, value, "0.01 to 0.99"));

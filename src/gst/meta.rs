@@ -4,7 +4,7 @@
 //! fragile: many elements drop them without a word. The marker is a `GstCustomMeta` without tags, which
 //! survives more. Together they prove that what the detector saw is what the redactor gets.
 //!
-//! Invariants: a buffer has at most one marker; its state only moves analysed → redacted or to failed;
+//! Invariants: a buffer has at most one marker; its state only moves deferred → analysed → redacted, or to failed;
 //! its region count is the number of region metas that were on the buffer when it was written.
 
 use std::ops::ControlFlow;
@@ -16,6 +16,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use crate::detect::{Class, Detection};
 use crate::geometry::BBox;
 use crate::redact::Region;
+use crate::track::{Observed, TrackedRegion};
 
 /// Name of the marker's `GstCustomMeta`.
 pub const MARKER: &str = "FloutageMarker";
@@ -25,6 +26,8 @@ pub const MARKER: &str = "FloutageMarker";
 pub enum State {
     /// The detector looked at this picture and its regions are on the buffer.
     Analysed,
+    /// The detector left this picture to a tracker, which has not treated it yet; without one it must be filled.
+    Deferred,
     /// The detector was asked and could not answer; the picture must be filled.
     Failed,
     /// The regions are redacted or the whole picture is filled.
@@ -35,13 +38,14 @@ impl State {
     fn name(self) -> &'static str {
         match self {
             Self::Analysed => "analysed",
+            Self::Deferred => "deferred",
             Self::Failed => "failed",
             Self::Redacted => "redacted",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Analysed, Self::Failed, Self::Redacted]
+        [Self::Analysed, Self::Deferred, Self::Failed, Self::Redacted]
             .into_iter()
             .find(|state| state.name() == name)
     }
@@ -127,26 +131,69 @@ pub fn add_regions(
     height: usize,
 ) {
     for (index, detection) in detections.iter().enumerate() {
-        let bbox = keep_margin(detection.bbox, width, height);
-        let Some(rect) = bbox.outward(width, height) else {
-            continue;
-        };
-        let mut meta = VideoRegionOfInterestMeta::add(
+        let own = exact(&detection.bbox).field("confident", detection.confident);
+        let details = gst::Structure::builder("detection")
+            .field("confidence", f64::from(detection.confidence));
+        let params = [details.build(), own.build()];
+        let region = (detection.class, detection.bbox, index as i32);
+        add_region(buffer, region, params, (width, height));
+    }
+}
+
+/// Puts `regions` in place of the buffer's regions of interest, likewise.
+pub fn replace_regions(
+    buffer: &mut gst::BufferRef,
+    regions: &[TrackedRegion],
+    width: usize,
+    height: usize,
+) {
+    let old = VideoRegionOfInterestMeta::meta_api();
+    remove_metas(buffer, |meta| meta.api() == old);
+    for region in regions {
+        // As DL Streamer names and types it; from track 2³¹ on numbers come again, years later.
+        let id = (region.id.0 & 0x7fff_ffff) as i32;
+        let own = exact(&region.bbox).field("state", region.state.name());
+        let object = gst::Structure::builder("object_id").field("id", id);
+        let params = [object.build(), own.build()];
+        add_region(
             buffer,
-            detection.class.name(),
-            (
-                rect.x1 as u32,
-                rect.y1 as u32,
-                rect.width() as u32,
-                rect.height() as u32,
-            ),
+            (region.class, region.bbox, id),
+            params,
+            (width, height),
         );
-        meta.set_id(index as i32);
-        meta.add_param(
-            gst::Structure::builder("detection")
-                .field("confidence", f64::from(detection.confidence))
-                .build(),
-        );
+    }
+}
+
+/// Name of the structure with what regions of interest cannot say.
+const OWN: &str = "floutage";
+
+fn exact(bbox: &BBox) -> gst::structure::Builder {
+    gst::Structure::builder(OWN)
+        .field("x1", f64::from(bbox.x1))
+        .field("y1", f64::from(bbox.y1))
+        .field("x2", f64::from(bbox.x2))
+        .field("y2", f64::from(bbox.y2))
+}
+
+fn add_region(
+    buffer: &mut gst::BufferRef,
+    (class, bbox, id): (Class, BBox, i32),
+    params: [gst::Structure; 2],
+    (width, height): (usize, usize),
+) {
+    let Some(rect) = keep_margin(bbox, width, height).outward(width, height) else {
+        return;
+    };
+    let place = (
+        rect.x1 as u32,
+        rect.y1 as u32,
+        rect.width() as u32,
+        rect.height() as u32,
+    );
+    let mut meta = VideoRegionOfInterestMeta::add(buffer, class.name(), place);
+    meta.set_id(id);
+    for param in params {
+        meta.add_param(param);
     }
 }
 
@@ -169,19 +216,65 @@ pub fn region_count(buffer: &gst::BufferRef) -> u32 {
     buffer.iter_meta::<VideoRegionOfInterestMeta>().count() as u32
 }
 
+/// A region of interest as the redactor needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarkedRegion {
+    /// What to redact.
+    pub region: Region,
+    /// The track it belongs to, if a tracker said so.
+    pub track: Option<i32>,
+    /// What the tracker said of it.
+    pub state: Option<String>,
+}
+
 /// The buffer's regions. A type that is not known, from a foreign element, gets the class that is redacted
 /// more strongly.
-pub fn regions(buffer: &gst::BufferRef) -> Vec<Region> {
+pub fn regions(buffer: &gst::BufferRef) -> Vec<MarkedRegion> {
     buffer
         .iter_meta::<VideoRegionOfInterestMeta>()
-        .map(|meta| {
-            let (x, y, width, height) = meta.rect();
-            Region::new(
-                BBox::from_xywh(x as f32, y as f32, width as f32, height as f32),
-                meta.roi_type().parse().unwrap_or(Class::Plate),
-            )
+        .map(|meta| MarkedRegion {
+            region: Region::new(rect(&meta), class(&meta)),
+            track: meta
+                .param("object_id")
+                .and_then(|param| param.get::<i32>("id").ok()),
+            state: meta
+                .param(OWN)
+                .and_then(|param| param.get::<String>("state").ok()),
         })
         .collect()
+}
+
+/// What the buffer's regions say was detected, as exactly as they say it. Those of foreign elements count as sure.
+pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
+    let observe = |meta: gst::MetaRef<'_, VideoRegionOfInterestMeta>| {
+        let own = meta.param(OWN);
+        let corner = |name: &str| own?.get::<f64>(name).ok().map(|value| value as f32);
+        let exact = corner("x1")
+            .zip(corner("y1"))
+            .zip(corner("x2").zip(corner("y2")))
+            .map(|((x1, y1), (x2, y2))| BBox::new(x1, y1, x2, y2))
+            .filter(BBox::is_valid);
+        Observed {
+            bbox: exact.unwrap_or_else(|| rect(&meta)),
+            class: class(&meta),
+            confident: own
+                .and_then(|own| own.get::<bool>("confident").ok())
+                .unwrap_or(true),
+        }
+    };
+    buffer
+        .iter_meta::<VideoRegionOfInterestMeta>()
+        .map(observe)
+        .collect()
+}
+
+fn rect(meta: &VideoRegionOfInterestMeta) -> BBox {
+    let (x, y, width, height) = meta.rect();
+    BBox::from_xywh(x as f32, y as f32, width as f32, height as f32)
+}
+
+fn class(meta: &VideoRegionOfInterestMeta) -> Class {
+    meta.roi_type().parse().unwrap_or(Class::Plate)
 }
 
 #[cfg(test)]
@@ -196,7 +289,12 @@ mod tests {
         let mut buffer = gst::Buffer::with_size(16).expect("allocation");
         let buffer = buffer.get_mut().expect("sole owner");
         assert_eq!(marker(buffer), None);
-        for state in [State::Analysed, State::Failed, State::Redacted] {
+        for state in [
+            State::Analysed,
+            State::Deferred,
+            State::Failed,
+            State::Redacted,
+        ] {
             let value = Marker {
                 state,
                 regions: 3,
@@ -232,6 +330,7 @@ mod tests {
                 bbox: BBox::new(1.0, 1.0, 9.0, 9.0),
                 class: Class::Face,
                 confidence: 0.5,
+                confident: true,
             }],
             16,
             16,
@@ -264,11 +363,44 @@ mod tests {
             bbox,
             class: Class::Face,
             confidence: 0.9,
+            confident: true,
         };
         add_regions(buffer, &[detection], 200, 200);
-        let region = regions(buffer)[0];
+        let region = regions(buffer)[0].region;
         let wanted = bbox.dilate(0.4);
         assert!(region.bbox.dilate(0.4).x2 >= wanted.x2);
         assert_eq!(region.class, Class::Face);
+        // What tracks get is the box as it was detected.
+        assert_eq!(observed(buffer)[0].bbox, bbox);
+    }
+
+    #[test]
+    fn a_trackers_regions_take_the_place_of_the_detectors() {
+        gst::init().expect("GStreamer starts");
+        let mut buffer = gst::Buffer::with_size(16).expect("allocation");
+        let buffer = buffer.get_mut().expect("sole owner");
+        let bbox = BBox::new(10.25, 20.5, 50.75, 70.0);
+        let detection = Detection {
+            bbox,
+            class: Class::Face,
+            confidence: 0.2,
+            confident: false,
+        };
+        add_regions(buffer, &[detection, detection], 200, 200);
+        let seen = observed(buffer);
+        assert_eq!(seen.len(), 2);
+        assert!(!seen[0].confident && seen[0].bbox == bbox);
+        let tracked = TrackedRegion {
+            bbox,
+            class: Class::Plate,
+            id: crate::track::TrackId(7),
+            state: crate::track::TrackState::Held,
+        };
+        replace_regions(buffer, &[tracked], 200, 200);
+        let regions = regions(buffer);
+        assert_eq!(regions.len(), 1);
+        assert_eq!(regions[0].track, Some(7));
+        assert_eq!(regions[0].state.as_deref(), Some("held"));
+        assert_eq!(regions[0].region.class, Class::Plate);
     }
 }

@@ -3,9 +3,10 @@
 //! | element | what it does |
 //! |---|---|
 //! | `floutagedetect` | runs the models, attaches regions of interest and the marker |
+//! | `floutagetrack` | joins detections to tracks, and redacts before, between and after them |
 //! | `floutageredact` | redacts the regions of analysed buffers, fills all others |
 //! | `floutagegate` | lets redacted buffers through and nothing else; drops side data |
-//! | `floutagebin` | the three in a row, so that nothing can sit between them |
+//! | `floutagebin` | the four in a row, so that nothing can sit between them |
 //!
 //! Invariant: a buffer that leaves `floutageredact` or `floutagegate` was analysed and redacted, or is filled.
 
@@ -16,16 +17,20 @@ pub mod gate;
 pub mod meta;
 pub mod redact;
 mod settings;
+pub mod track;
 pub mod video;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gst::glib;
 
+pub use settings::MOST_EVERY;
+
 /// Registers the elements with `plugin`.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
     detect::register(plugin)?;
+    track::register(plugin)?;
     redact::register(plugin)?;
     gate::register(plugin)?;
     bin::register(plugin)

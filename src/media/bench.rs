@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::encode::Encoding;
-use super::pipeline::{Measure, Pipeline, Plan, Target};
+use super::pipeline::{Measure, Pipeline, Plan, Target, Tracking};
 use super::report::{Progress, Stop};
 use super::run::run;
 use super::video::summarise;
@@ -51,8 +51,12 @@ pub struct Round {
     pub whole: Pass,
     /// Of `redaction`: scaling frames to the models' inputs.
     pub letterbox: Duration,
+    /// Of `redaction`: running the models, on the clock of the thread that waits for them.
+    pub inference: Duration,
     /// Of `redaction`: reading the models' outputs.
     pub outputs: Duration,
+    /// Of `redaction`: following regions from frame to frame.
+    pub track: Duration,
     /// Of `redaction`: redacting.
     pub redact: Duration,
     /// Frames that were filled because they could not be analysed.
@@ -77,18 +81,21 @@ impl Round {
     }
 
     /// Where the processor time goes. Decoding is what decoding alone takes; inference what the pass without encoder
-    /// takes beyond decoding and the stages that are timed in it; encoding what the transcode takes beyond decoding;
+    /// takes beyond decoding and the stages that are timed in it, at least what the clock says; encoding what the transcode takes beyond decoding;
     /// "other" what none of these explains.
     pub fn shares(&self) -> Vec<Share> {
         let beyond = |pass: &Pass| pass.processor.saturating_sub(self.decode.processor);
-        let timed = self.letterbox + self.outputs + self.redact;
-        let inference = beyond(&self.redaction).saturating_sub(timed);
+        let timed = self.letterbox + self.outputs + self.track + self.redact;
+        let inference = beyond(&self.redaction)
+            .saturating_sub(timed)
+            .max(self.inference);
         let encode = beyond(&self.transcode);
         let mut stages = vec![
             ("decode", self.decode.processor),
             ("letterbox", self.letterbox),
             ("inference", inference),
             ("outputs", self.outputs),
+            ("tracking", self.track),
             ("redaction", self.redact),
             ("encode", encode),
         ];
@@ -135,6 +142,8 @@ pub struct Bench<'a> {
     pub detector: SharedDetector,
     /// How to redact.
     pub settings: &'a redact::Settings,
+    /// How to follow what was found.
+    pub tracking: Tracking,
     /// How to encode.
     pub encoding: Encoding,
     /// How often; at least once.
@@ -167,6 +176,7 @@ impl Bench<'_> {
         let redact = |target| Plan::Redact {
             detector: self.detector.clone(),
             settings: self.settings,
+            tracking: self.tracking,
             draw: false,
             encoding: self.encoding,
             keep_audio: false,
@@ -202,7 +212,9 @@ impl Bench<'_> {
                 transcode: plain,
                 whole: redacted,
                 letterbox: Duration::from_nanos(report.letterbox_ns),
+                inference: Duration::from_nanos(report.inference_ns),
                 outputs: Duration::from_nanos(report.decode_ns),
+                track: Duration::from_nanos(report.track_ns),
                 redact: Duration::from_nanos(report.redact_ns),
                 failed_closed: summarise(&pipeline).frames_failed_closed,
             });
@@ -291,7 +303,9 @@ mod tests {
             transcode: pass(100, 2000, 4000),
             whole: pass(100, 2500, 5000),
             letterbox: Duration::from_millis(100),
+            inference: Duration::from_millis(300),
             outputs: Duration::from_millis(50),
+            track: Duration::ZERO,
             redact: Duration::from_millis(50),
             failed_closed: 0,
         };

@@ -140,7 +140,7 @@ pub fn redact_picture(
     let mut frame = pixels.frame_mut()?;
     redactor.redact(&mut frame, &regions)?;
     if options.draw {
-        redactor.draw(&mut frame, &regions);
+        redactor.draw(&mut frame, &regions, &[]);
     }
     let redact = start.elapsed();
 

@@ -26,9 +26,9 @@ use super::probes::{count_encoded, note_moves, watch_pictures};
 use super::streams::Streams;
 use super::wiring::{discard, make, pad, queue, wiring};
 use crate::detect::SharedDetector;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gst::bin::FloutageBin;
-use crate::redact;
+use crate::{redact, track};
 
 /// What a pipeline is to do.
 pub enum Plan<'a> {
@@ -38,6 +38,8 @@ pub enum Plan<'a> {
         detector: SharedDetector,
         /// How to redact.
         settings: &'a redact::Settings,
+        /// How to follow what was found.
+        tracking: Tracking,
         /// Draw outlines.
         draw: bool,
         /// How to encode.
@@ -49,6 +51,38 @@ pub enum Plan<'a> {
     },
     /// Only measure; nothing is written.
     Measure(Measure),
+}
+
+/// How regions are followed from frame to frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// Look-ahead and hold.
+    pub settings: track::Settings,
+    /// One of so many frames is analysed, 1 to 30; what is in the others follows from those.
+    pub detect_every: u32,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self {
+            settings: track::Settings::default(),
+            detect_every: 1,
+        }
+    }
+}
+
+impl Tracking {
+    /// Checks every value.
+    ///
+    /// Errors: [`Error::Setting`] with name, value and allowed range.
+    pub fn validate(&self) -> Result<()> {
+        const MOST: u32 = crate::gst::MOST_EVERY;
+        if !(1..=MOST).contains(&self.detect_every) {
+            let allowed = format!("from 1 to {MOST}");
+            return Err(Error::setting("detect-every", self.detect_every, allowed));
+        }
+        self.settings.validate()
+    }
 }
 
 /// Where redacted video goes.
@@ -111,6 +145,7 @@ impl Pipeline {
             Plan::Redact {
                 detector,
                 settings,
+                tracking,
                 draw,
                 encoding: wanted,
                 keep_audio: keep,
@@ -119,6 +154,9 @@ impl Pipeline {
                 let redactor: FloutageBin = glib::Object::new();
                 redactor.detect().set_detector(detector.clone());
                 redactor.redact().set_settings((*settings).clone())?;
+                tracking.validate()?;
+                redactor.track().set_settings(tracking.settings)?;
+                redactor.set_property("detect-every", tracking.detect_every);
                 redactor.set_property("draw", draw);
                 chain.push(redactor.clone().upcast());
                 bin = Some(redactor);

@@ -42,6 +42,8 @@ pub struct Report {
     pub inference_ns: u64,
     /// Part of the time spent reading the models' outputs.
     pub decode_ns: u64,
+    /// Part of the time spent following regions from frame to frame.
+    pub track_ns: u64,
     /// Part of the time spent redacting.
     pub redact_ns: u64,
     /// What went wrong and was survived.

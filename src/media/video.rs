@@ -9,7 +9,7 @@ use gst::prelude::*;
 use super::container::check_whole;
 use super::encode::{Container, Encoding};
 use super::partial::PartialFile;
-use super::pipeline::{Pipeline, Plan, Target};
+use super::pipeline::{Pipeline, Plan, Target, Tracking};
 use super::report::{Progress, Report, Stop};
 use super::run::{redact_stats, regions, run};
 use crate::detect::SharedDetector;
@@ -25,6 +25,8 @@ pub struct VideoOptions {
     pub keep_audio: bool,
     /// Whether an existing output may be replaced.
     pub overwrite: bool,
+    /// How to follow what was found from frame to frame.
+    pub tracking: Tracking,
     /// Draw outlines on the redacted picture.
     pub draw: bool,
     /// Fail when a frame was lost, damaged or could not be analysed.
@@ -56,6 +58,7 @@ pub fn redact_video(
     let plan = Plan::Redact {
         detector,
         settings,
+        tracking: options.tracking,
         draw: options.draw,
         encoding: options.encoding,
         keep_audio: options.keep_audio,
@@ -124,6 +127,8 @@ pub(super) fn summarise(pipeline: &Pipeline) -> Report {
         report.regions = regions(&redact);
         report.frames_failed_closed = number(&redact, "failed-closed");
         report.redact_ns = number(&redact, "redact-ns");
+        let track: gst::Structure = bin.track().property("stats");
+        report.track_ns = number(&track, "track-ns");
         report.letterbox_ns = number(&detect, "letterbox-ns");
         report.inference_ns = number(&detect, "inference-ns");
         report.decode_ns = number(&detect, "decode-ns");

@@ -32,6 +32,55 @@ pub(super) fn outline(frame: &mut FrameMut<'_>, area: PixelBox, thickness: usize
     }
 }
 
+/// Rows of 3 pixels, the left one highest, for each character that labels have: digits, and the first letters of the
+/// states of tracks.
+fn glyph(character: char) -> Option<[u8; 5]> {
+    Some(match character {
+        '0' => [7, 5, 5, 5, 7],
+        '1' => [2, 6, 2, 2, 7],
+        '2' => [7, 1, 7, 4, 7],
+        '3' => [7, 1, 3, 1, 7],
+        '4' => [5, 5, 7, 1, 1],
+        '5' => [7, 4, 7, 1, 7],
+        '6' => [7, 4, 7, 5, 7],
+        '7' => [7, 1, 2, 2, 2],
+        '8' => [7, 5, 7, 5, 7],
+        '9' => [7, 5, 7, 1, 7],
+        'a' => [0, 3, 5, 5, 3],
+        'd' => [1, 1, 3, 5, 3],
+        'h' => [4, 4, 6, 5, 5],
+        'i' => [2, 0, 2, 2, 2],
+        'u' => [0, 5, 5, 5, 7],
+        _ => return None,
+    })
+}
+
+/// Writes `text` into the top left corner of `area`, in pixels of `size`, as far as there is room in the frame. Characters
+/// without a glyph are left out.
+pub(super) fn label(
+    frame: &mut FrameMut<'_>,
+    area: PixelBox,
+    size: usize,
+    class: Class,
+    text: &str,
+) {
+    let (width, height) = (frame.width(), frame.height());
+    let top = area.y1 + 2 * size;
+    let glyphs = text.chars().filter_map(glyph);
+    for (index, glyph) in glyphs.enumerate() {
+        let left = area.x1 + (2 + 4 * index) * size;
+        for (row, bits) in glyph.into_iter().enumerate() {
+            for column in (0..3).filter(|column| bits >> (2 - column) & 1 == 1) {
+                let (x1, y1) = (left + column * size, top + row * size);
+                let (x2, y2) = ((x1 + size).min(width), (y1 + size).min(height));
+                if x1 < x2 && y1 < y2 {
+                    rectangle(frame, PixelBox { x1, y1, x2, y2 }, colour(class));
+                }
+            }
+        }
+    }
+}
+
 /// Fills `area`, which is inside the frame.
 fn rectangle(frame: &mut FrameMut<'_>, area: PixelBox, rgb: [u8; 3]) {
     let format = frame.format();

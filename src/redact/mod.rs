@@ -196,17 +196,26 @@ impl Redactor {
     }
 
     /// Draws the outlines of `regions`, for tuning: the box as detected thick, the box with its margin
-    /// thin. To be called after [`redact`](Self::redact); regions without a valid box are skipped.
-    pub fn draw(&self, frame: &mut FrameMut<'_>, regions: &[Region]) {
+    /// thin, and the label of each region, if there is one, in it: digits and small letters. To be called after
+    /// [`redact`](Self::redact); regions without a valid box are skipped.
+    pub fn draw(&self, frame: &mut FrameMut<'_>, regions: &[Region], labels: &[String]) {
         let (width, height) = (frame.width(), frame.height());
         let thin = (width.max(height) / 1000).max(1);
-        for region in regions.iter().filter(|region| region.bbox.is_valid()) {
+        let labels = labels
+            .iter()
+            .map(String::as_str)
+            .chain(std::iter::repeat(""));
+        let labelled = regions.iter().zip(labels);
+        for (region, label) in labelled.filter(|(region, _)| region.bbox.is_valid()) {
             let margin = self.settings.class(region.class).margin;
             let boxes = [(region.bbox.dilate(margin), thin), (region.bbox, 2 * thin)];
             for (bbox, thickness) in boxes {
                 if let Some(area) = bbox.outward(width, height) {
                     draw::outline(frame, area, thickness, region.class);
                 }
+            }
+            if let Some(area) = region.bbox.outward(width, height) {
+                draw::label(frame, area, 2 * thin, region.class, label);
             }
         }
     }

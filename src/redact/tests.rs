@@ -656,13 +656,17 @@ fn outlines_are_drawn_and_nothing_else() {
             Region::new(BBox::new(90.0, 70.0, 300.0, 300.0), Class::Plate),
             Region::new(BBox::new(f32::NAN, 70.0, 300.0, 300.0), Class::Plate),
         ];
-        redactor.draw(&mut after.frame_mut(), &regions);
+        redactor.draw(&mut after.frame_mut(), &regions, &["12a".into()]);
         let green = layout::sample_of([0, 255, 0], format, before.colour);
         let channels = layout::planes(format)[0].channels;
         for at in [(20, 20), (21, 40), (40, 59), (59, 59), (12, 40), (67, 40)] {
             assert_eq!(after.sample(0, at.0, at.1), &green[..channels]);
         }
-        for at in [(40, 40), (16, 40), (5, 5), (75, 20)] {
+        // The 1 of the label, its top and its foot, and the bowl of its a.
+        for at in [(26, 24), (24, 32), (40, 28)] {
+            assert_eq!(after.sample(0, at.0, at.1), &green[..channels], "{at:?}");
+        }
+        for at in [(40, 40), (16, 40), (5, 5), (75, 20), (25, 24)] {
             assert_eq!(after.sample(0, at.0, at.1), before.sample(0, at.0, at.1));
         }
     }
@@ -673,21 +677,21 @@ fn large_regions_in_parallel_are_like_small_ones() {
     // Big enough for every n-th row only to be read, and for the default threshold.
     let canvas = Canvas::new(
         PixelFormat::Nv12,
-        (1300, 900),
+        (1560, 1080),
         0,
         |plane, y, x| match plane {
             0 => ((x / 8 + y / 8) % 200 + 20) as u8,
             _ => 128,
         },
     );
-    let region = Region::new(BBox::new(100.0, 100.0, 1200.0, 800.0), Class::Face);
+    let region = Region::new(BBox::new(120.0, 120.0, 1440.0, 960.0), Class::Face);
     let settings = settings(Style::Mosaic, Shape::Rectangle, 0.0, 0.0);
     let redactor = Redactor::new(settings.clone()).unwrap();
     let cells = redactor.sample(&canvas.frame(), &region).unwrap().unwrap();
     assert_eq!((cells.columns(), cells.rows()), (4, 3));
     let after = canvas.redacted(&settings, &[region]);
-    for (x, column) in [(101, 0), (600, 1), (1199, 3)] {
-        for (y, row) in [(101, 0), (500, 1), (799, 2)] {
+    for (x, column) in [(121, 0), (720, 1), (1439, 3)] {
+        for (y, row) in [(121, 0), (600, 1), (959, 2)] {
             assert_eq!(after.sample(0, x, y)[0], cells.value(column, row)[0]);
         }
     }

@@ -23,8 +23,8 @@ pub fn fixture(name: &str) -> PathBuf {
     repository(&format!("fixtures/marker-detector/{name}.onnx"))
 }
 
-/// `floutage redact` with the marker detector, analysed at full resolution so that regions are exactly the
-/// markers.
+/// `floutage redact` with the marker detector, analysed at full resolution and frame by frame so that regions are exactly
+/// the markers.
 pub fn redact(input: &Path, output: &Path) -> Command {
     let mut command = redact_with("marker-detector");
     command.arg(input).arg("-o").arg(output);
@@ -34,7 +34,8 @@ pub fn redact(input: &Path, output: &Path) -> Command {
 /// `floutage redact` with the fixture `model`, as yet without files.
 pub fn redact_with(model: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
-    command.args(["redact", "--input-size", "native", "--model"]);
+    command.args(["redact", "--look-ahead", "0", "--hold", "0"]);
+    command.args(["--input-size", "native", "--model"]);
     command.arg(fixture(model));
     command.env_remove("FLOUTAGE_MODELS_DIR");
     command

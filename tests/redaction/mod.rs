@@ -10,6 +10,7 @@ use floutage::detect::{Class, Detection, Detector, SharedDetector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::media::encode::{Container, Encoding, Preset};
+use floutage::media::pipeline::Tracking;
 use floutage::media::report::{Report, Stop};
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Settings, Shape, Style};
@@ -32,6 +33,7 @@ impl Scripted {
             bbox,
             class: Class::Plate,
             confidence: 0.9,
+            confident: true,
         }])))
     }
 }
@@ -61,6 +63,13 @@ pub fn redact(
             preset: Preset::UltraFast,
         },
         keep_audio,
+        tracking: Tracking {
+            settings: floutage::track::Settings {
+                look_ahead: 0,
+                hold: 0,
+            },
+            detect_every: 1,
+        },
         overwrite: true,
         draw: false,
         strict: false,

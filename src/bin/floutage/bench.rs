@@ -10,7 +10,7 @@ use floutage::media::report::Stop;
 use serde_json::json;
 
 use crate::logging;
-use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs};
+use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,6 +25,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     detector: DetectorArgs,
+    #[command(flatten)]
+    tracking: TrackingArgs,
     #[command(flatten)]
     redaction: RedactionArgs,
     #[command(flatten)]
@@ -47,6 +49,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let bench = Bench {
         detector: args.detector.open()?,
         settings: &settings,
+        tracking: args.tracking.settings(),
         encoding,
         rounds: usize::from(args.rounds),
     };

@@ -9,8 +9,11 @@ use clap::Args;
 use floutage::Result;
 use floutage::detect::tiles::TileSpec;
 use floutage::detect::{DetectorSettings, SharedDetector, open};
+use floutage::gst::MOST_EVERY;
 use floutage::media::encode::{Codec, Encoding, Preset};
+use floutage::media::pipeline::Tracking;
 use floutage::redact::{Settings, Shape, Style, Zone};
+use floutage::track::MOST_FRAMES;
 
 /// A number from `least` to `most`: the error of any other value says so, and clap's says which option it is of.
 fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
@@ -44,6 +47,9 @@ pub struct DetectorArgs {
     /// Least confidence of a licence plate, 0 to 1 [default: the model's own].
     #[arg(long, value_name = "SHARE", value_parser = number(0.01f32, 0.99), allow_hyphen_values = true)]
     plate_threshold: Option<f32>,
+    /// Least confidence, 0 to 1, of a detection that may continue a track, in video [default: that of its class].
+    #[arg(long, value_name = "SHARE", value_parser = number(0.01f32, 0.99), allow_hyphen_values = true)]
+    track_threshold: Option<f32>,
     /// Overlap (IoU) from which two detections of a class are one, 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = DetectorSettings::default().iou_threshold, value_parser = number(0.05f32, 0.95), allow_hyphen_values = true)]
     iou_threshold: f32,
@@ -76,6 +82,7 @@ impl DetectorArgs {
             models_dir: self.models_dir.clone(),
             face_threshold: self.face_threshold.or(self.confidence_threshold),
             plate_threshold: self.plate_threshold.or(self.confidence_threshold),
+            track_threshold: self.track_threshold,
             iou_threshold: self.iou_threshold,
             input_size: self.input_size.parse()?,
             scales: self.scales.clone(),
@@ -93,6 +100,34 @@ impl DetectorArgs {
     /// The detector, ready to be used by one pipeline after another.
     pub fn open(&self) -> Result<SharedDetector> {
         Ok(Arc::new(Mutex::new(open(&self.settings()?)?)))
+    }
+}
+
+/// How to follow faces and plates from frame to frame.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Tracking")]
+pub struct TrackingArgs {
+    /// Frames that wait, so that what is detected later is redacted in them too, 0 to 250.
+    #[arg(long, value_name = "FRAMES", default_value_t = Tracking::default().settings.look_ahead, value_parser = number(0usize, MOST_FRAMES), allow_hyphen_values = true)]
+    look_ahead: usize,
+    /// Frames for which a region stays redacted after it was last detected, 0 to 250.
+    #[arg(long, value_name = "FRAMES", default_value_t = Tracking::default().settings.hold, value_parser = number(0usize, MOST_FRAMES), allow_hyphen_values = true)]
+    hold: usize,
+    /// Analyse one of so many frames, 1 to 30, and any after a change of view; tracks cover the others.
+    #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = number(1u32, MOST_EVERY), allow_hyphen_values = true)]
+    detect_every: u32,
+}
+
+impl TrackingArgs {
+    /// The library's settings.
+    pub fn settings(&self) -> Tracking {
+        Tracking {
+            settings: floutage::track::Settings {
+                look_ahead: self.look_ahead,
+                hold: self.hold,
+            },
+            detect_every: self.detect_every,
+        }
     }
 }
 

@@ -121,6 +121,7 @@ fn assert_expected(case: &Case) {
                 bbox: BBox::new(*x1, *y1, *x2, *y2),
                 class: class.parse().unwrap(),
                 confidence: *confidence,
+                confident: true,
             })
             .collect();
         let (found, expected) = (sorted(found), sorted(expected));

@@ -212,6 +212,7 @@ pub(super) fn detection(
         bbox: BBox::new(x1, y1, x2, y2),
         class,
         confidence: confidence.clamp(0.0, 1.0),
+        confident: true,
     })
 }
 

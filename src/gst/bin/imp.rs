@@ -8,6 +8,7 @@ use crate::gst::detect::FloutageDetect;
 use crate::gst::gate::FloutageGate;
 use crate::gst::redact::FloutageRedact;
 use crate::gst::settings;
+use crate::gst::track::FloutageTrack;
 
 /// Frames between detection and redaction: enough that neither waits for the other, few enough that live
 /// latency stays within two frames.
@@ -15,6 +16,7 @@ const QUEUE: u32 = 2;
 
 pub struct FloutageBin {
     detect: FloutageDetect,
+    track: FloutageTrack,
     redact: FloutageRedact,
     gate: FloutageGate,
 }
@@ -23,6 +25,7 @@ impl Default for FloutageBin {
     fn default() -> Self {
         Self {
             detect: glib::Object::builder().property("name", "detect").build(),
+            track: glib::Object::builder().property("name", "track").build(),
             redact: glib::Object::builder().property("name", "redact").build(),
             gate: glib::Object::builder().property("name", "gate").build(),
         }
@@ -34,14 +37,19 @@ impl FloutageBin {
         &self.detect
     }
 
+    pub(super) fn track(&self) -> &FloutageTrack {
+        &self.track
+    }
+
     pub(super) fn redact(&self) -> &FloutageRedact {
         &self.redact
     }
 
     /// The element that has property `name`.
     fn owner(&self, name: &str) -> &gst::Element {
-        let children: [&gst::Element; 3] = [
+        let children: [&gst::Element; 4] = [
             self.detect.upcast_ref(),
+            self.track.upcast_ref(),
             self.redact.upcast_ref(),
             self.gate.upcast_ref(),
         ];
@@ -58,15 +66,16 @@ impl FloutageBin {
             .property("max-size-bytes", 0u32)
             .property("max-size-time", 0u64)
             .build()?;
-        let elements: [&gst::Element; 4] = [
+        let elements: [&gst::Element; 5] = [
             self.detect.upcast_ref(),
             &queue,
+            self.track.upcast_ref(),
             self.redact.upcast_ref(),
             self.gate.upcast_ref(),
         ];
         bin.add_many(elements)?;
         gst::Element::link_many(elements)?;
-        for (name, element) in [("sink", elements[0]), ("src", elements[3])] {
+        for (name, element) in [("sink", elements[0]), ("src", elements[4])] {
             let target = element
                 .static_pad(name)
                 .ok_or_else(|| glib::bool_error!("no {name} pad"))?;
@@ -93,6 +102,8 @@ impl ObjectImpl for FloutageBin {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             let mut properties = settings::detector_properties();
+            properties.push(settings::detect_every_property());
+            properties.extend(settings::tracker_properties());
             properties.extend(settings::redactor_properties());
             properties.extend(settings::policy_properties());
             properties.push(settings::stats_property());
@@ -111,6 +122,7 @@ impl ObjectImpl for FloutageBin {
             let part = |element: &gst::Element| element.property::<gst::Structure>(settings::STATS);
             return gst::Structure::builder("floutagebin-stats")
                 .field("detect", part(self.detect.upcast_ref()))
+                .field("track", part(self.track.upcast_ref()))
                 .field("redact", part(self.redact.upcast_ref()))
                 .field("gate", part(self.gate.upcast_ref()))
                 .build()

@@ -1,4 +1,4 @@
-//! `floutagebin`: detect, redact and gate in a row, so that nothing can sit between them.
+//! `floutagebin`: detect, track, redact and gate in a row, so that nothing can sit between them.
 //!
 //! It has the properties of the elements inside. A queue behind the detector lets detection and redaction of
 //! successive frames run at the same time.
@@ -16,6 +16,7 @@ use gst::subclass::prelude::*;
 
 use super::detect::FloutageDetect;
 use super::redact::FloutageRedact;
+use super::track::FloutageTrack;
 
 glib::wrapper! {
     /// The element. See the [module](self).
@@ -28,6 +29,11 @@ impl FloutageBin {
     /// The detector inside.
     pub fn detect(&self) -> &FloutageDetect {
         self.imp().detect()
+    }
+
+    /// The tracker inside.
+    pub fn track(&self) -> &FloutageTrack {
+        self.imp().track()
     }
 
     /// The redactor inside.

@@ -11,6 +11,7 @@ use crate::detect::{Class, Detection, DetectorSettings, SharedDetector, StageTim
 use crate::gst::burst::{Burst, Due};
 use crate::gst::meta::{self, Marker, State as MarkerState};
 use crate::gst::{lock, settings, video};
+use crate::track::scene::{Change, Thumbnail};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -25,21 +26,59 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 struct Stats {
     frames: u64,
     failed: u64,
+    /// Left to the tracker.
+    left_out: u64,
     detections: [u64; Class::ALL.len()],
     times: StageTimes,
+}
+
+/// Every how many frames one is analysed.
+struct Every(u32);
+
+impl Default for Every {
+    fn default() -> Self {
+        Self(1)
+    }
 }
 
 #[derive(Default)]
 struct State {
     info: Option<gst_video::VideoInfo>,
     detector: Option<SharedDetector>,
+    turn: Turn,
     burst: Burst,
     stats: Stats,
+}
+
+/// Whose turn it is when not every frame is analysed.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Frames left to the tracker since the last one that was analysed.
+    left_out: u32,
+    /// The last frame, to see whether the next one still shows the same.
+    view: Option<Thumbnail>,
+    /// False until a frame was analysed, and after one that could not be.
+    settled: bool,
+}
+
+impl Turn {
+    /// Whether to analyse a frame that looks like `view`, where every `every`th one is.
+    fn takes(&mut self, every: u32, view: Option<Thumbnail>) -> bool {
+        let same = match (&view, &self.view) {
+            (Some(now), Some(before)) => now.change_from(before) == Change::Still,
+            _ => false,
+        };
+        self.view = view;
+        let takes = !same || !self.settled || self.left_out + 1 >= every;
+        self.left_out = if takes { 0 } else { self.left_out + 1 };
+        takes
+    }
 }
 
 #[derive(Default)]
 pub struct FloutageDetect {
     settings: Mutex<DetectorSettings>,
+    every: Mutex<Every>,
     rejected: Mutex<settings::Rejected>,
     injected: Mutex<Option<SharedDetector>>,
     state: Mutex<State>,
@@ -48,6 +87,35 @@ pub struct FloutageDetect {
 impl FloutageDetect {
     pub(super) fn set_detector(&self, detector: SharedDetector) {
         *lock(&self.injected) = Some(detector);
+    }
+
+    /// Whether to analyse this buffer; without proof that it can be left out, it is analysed.
+    fn takes(&self, info: &gst_video::VideoInfo, buffer: &gst::BufferRef) -> bool {
+        let every = lock(&self.every).0;
+        if every <= 1 {
+            return true;
+        }
+        let view = VideoFrameRef::from_buffer_ref_readable(buffer, info)
+            .ok()
+            .and_then(|mapped| Some(Thumbnail::new(&video::frame(&mapped).ok()?)));
+        lock(&self.state).turn.takes(every, view)
+    }
+
+    /// Puts a marker with `state` on the buffer.
+    fn mark(&self, state: MarkerState, info: &gst_video::VideoInfo, buffer: &mut gst::BufferRef) {
+        let marker = Marker {
+            state,
+            regions: meta::region_count(buffer),
+            width: info.width(),
+            height: info.height(),
+        };
+        if meta::set_marker(buffer, marker).is_err() {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "the marker was refused; the frame will be filled"
+            );
+        }
     }
 
     /// Runs the detector on the buffer's picture.
@@ -97,6 +165,7 @@ impl ObjectImpl for FloutageDetect {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             let mut properties = settings::detector_properties();
+            properties.push(settings::detect_every_property());
             properties.push(settings::stats_property());
             properties
         });
@@ -104,6 +173,10 @@ impl ObjectImpl for FloutageDetect {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        if pspec.name() == settings::DETECT_EVERY {
+            lock(&self.every).0 = value.get().unwrap_or(1);
+            return;
+        }
         let outcome =
             settings::set_detector_property(&mut lock(&self.settings), pspec.name(), value);
         lock(&self.rejected).note(pspec.name(), outcome);
@@ -115,6 +188,7 @@ impl ObjectImpl for FloutageDetect {
             return gst::Structure::builder("floutagedetect-stats")
                 .field("frames", stats.frames)
                 .field("failed", stats.failed)
+                .field("left-out", stats.left_out)
                 .field("faces", stats.detections[Class::Face as usize])
                 .field("plates", stats.detections[Class::Plate as usize])
                 .field("letterbox-ns", stats.times.letterbox.as_nanos() as u64)
@@ -122,6 +196,9 @@ impl ObjectImpl for FloutageDetect {
                 .field("decode-ns", stats.times.decode.as_nanos() as u64)
                 .build()
                 .to_value();
+        }
+        if pspec.name() == settings::DETECT_EVERY {
+            return lock(&self.every).0.to_value();
         }
         settings::detector_property(&lock(&self.settings), pspec.name())
     }
@@ -184,7 +261,9 @@ impl BaseTransformImpl for FloutageDetect {
     }
 
     fn set_caps(&self, caps: &gst::Caps, _: &gst::Caps) -> Result<(), gst::LoggableError> {
-        lock(&self.state).info = Some(video::info(&CAT, caps)?);
+        let mut state = lock(&self.state);
+        state.info = Some(video::info(&CAT, caps)?);
+        state.turn = Turn::default();
         Ok(())
     }
 
@@ -204,11 +283,19 @@ impl BaseTransformImpl for FloutageDetect {
             );
             return Err(gst::FlowError::NotNegotiated);
         };
+        if !self.takes(&info, buffer) {
+            self.mark(MarkerState::Deferred, &info, buffer);
+            let mut state = lock(&self.state);
+            state.stats.frames += 1;
+            state.stats.left_out += 1;
+            return Ok(gst::FlowSuccess::Ok);
+        }
         // The state's lock is not held: a property can be read while the model runs.
         let result = self.analyse(&info, &detector, buffer);
         let due = {
             let mut state = lock(&self.state);
             state.stats.frames += 1;
+            state.turn.settled = result.is_ok();
             match &result {
                 Ok((detections, times)) => {
                     for detection in detections {
@@ -233,19 +320,7 @@ impl BaseTransformImpl for FloutageDetect {
             }
             Err(_) => MarkerState::Failed,
         };
-        let marker = Marker {
-            state: marker_state,
-            regions: meta::region_count(buffer),
-            width: info.width(),
-            height: info.height(),
-        };
-        if meta::set_marker(buffer, marker).is_err() {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "the marker was refused; the frame will be filled"
-            );
-        }
+        self.mark(marker_state, &info, buffer);
         Ok(gst::FlowSuccess::Ok)
     }
 }

@@ -9,11 +9,12 @@ use gst_base::subclass::prelude::*;
 use gst_video::VideoFrameRef;
 
 use super::OnMissing;
+use super::frozen::Frozen;
 use crate::detect::Class;
 use crate::gst::burst::{Burst, Due};
-use crate::gst::meta::{self, Marker, State as MarkerState};
+use crate::gst::meta::{self, MarkedRegion, Marker, State as MarkerState};
 use crate::gst::{lock, settings, video};
-use crate::redact::{Redactor, Region, Settings};
+use crate::redact::{Redactor, Settings};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -30,6 +31,8 @@ enum Reason {
     DetectorFailed,
     /// Nothing says that the frame was analysed.
     NoMarker,
+    /// The detector left the frame to a tracker, and none took it.
+    Untracked,
     /// The frame has other regions than the marker counted.
     RegionsLost,
     /// The frame has another size than the one analysed.
@@ -39,9 +42,10 @@ enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::DetectorFailed,
         Self::NoMarker,
+        Self::Untracked,
         Self::RegionsLost,
         Self::SizeChanged,
         Self::RedactionFailed,
@@ -52,6 +56,7 @@ impl Reason {
         match self {
             Self::DetectorFailed => "detector-failed",
             Self::NoMarker => "no-marker",
+            Self::Untracked => "untracked",
             Self::RegionsLost => "regions-lost",
             Self::SizeChanged => "size-changed",
             Self::RedactionFailed => "redaction-failed",
@@ -63,6 +68,7 @@ impl Reason {
         match self {
             Self::DetectorFailed => "see the detector's messages",
             Self::NoMarker => "put floutagedetect before this element",
+            Self::Untracked => "put floutagetrack before this element, or detect every frame",
             Self::RegionsLost | Self::SizeChanged => {
                 "put nothing between floutagedetect and this element, or use floutagebin"
             }
@@ -73,7 +79,7 @@ impl Reason {
 
 /// What to do with a buffer.
 enum Verdict {
-    Redact(Vec<Region>),
+    Redact(Vec<MarkedRegion>),
     Fill(Reason),
 }
 
@@ -89,6 +95,7 @@ struct Stats {
 struct State {
     info: Option<gst_video::VideoInfo>,
     redactor: Option<Redactor>,
+    frozen: Frozen,
     burst: Burst,
     stats: Stats,
 }
@@ -131,6 +138,8 @@ impl FloutageRedact {
         // A buffer that was redacted before is redacted again with the regions it still has.
         if marker.state == MarkerState::Failed {
             Verdict::Fill(Reason::DetectorFailed)
+        } else if marker.state == MarkerState::Deferred {
+            Verdict::Fill(Reason::Untracked)
         } else if (marker.width, marker.height) != (info.width(), info.height()) {
             Verdict::Fill(Reason::SizeChanged)
         } else if marker.regions != meta::region_count(buffer) {
@@ -145,7 +154,7 @@ impl FloutageRedact {
     fn apply(
         &self,
         verdict: &Verdict,
-        redactor: &Redactor,
+        (redactor, frozen): (&Redactor, &mut Frozen),
         draw: bool,
         info: &gst_video::VideoInfo,
         buffer: &mut gst::BufferRef,
@@ -173,10 +182,13 @@ impl FloutageRedact {
                 redactor.fill(&mut frame);
                 Ok(Some(*reason))
             }
-            Verdict::Redact(regions) => match redactor.redact(&mut frame, regions) {
-                Ok(()) => {
+            Verdict::Redact(marked) => match frozen
+                .regions(redactor, &frame.as_frame(), marked)
+                .and_then(|regions| redactor.redact(&mut frame, &regions).map(|()| regions))
+            {
+                Ok(regions) => {
                     if draw {
-                        redactor.draw(&mut frame, regions);
+                        redactor.draw(&mut frame, &regions, &labels(marked));
                     }
                     Ok(None)
                 }
@@ -188,6 +200,16 @@ impl FloutageRedact {
             },
         }
     }
+}
+
+/// What to write beside each region: the number of its track and the first letter of its state.
+fn labels(marked: &[MarkedRegion]) -> Vec<String> {
+    let label = |region: &MarkedRegion| match (region.track, &region.state) {
+        (Some(id), Some(state)) => format!("{id}{}", state.get(..1).unwrap_or_default()),
+        (Some(id), None) => id.to_string(),
+        (None, _) => String::new(),
+    };
+    marked.iter().map(label).collect()
 }
 
 #[glib::object_subclass]
@@ -290,7 +312,10 @@ impl BaseTransformImpl for FloutageRedact {
     }
 
     fn set_caps(&self, caps: &gst::Caps, _: &gst::Caps) -> Result<(), gst::LoggableError> {
-        lock(&self.state).info = Some(video::info(&CAT, caps)?);
+        let mut state = lock(&self.state);
+        state.info = Some(video::info(&CAT, caps)?);
+        // Cells are of one colour space.
+        state.frozen = Frozen::default();
         Ok(())
     }
 
@@ -307,6 +332,7 @@ impl BaseTransformImpl for FloutageRedact {
         let State {
             info,
             redactor,
+            frozen,
             burst,
             stats,
         } = &mut *state;
@@ -329,12 +355,12 @@ impl BaseTransformImpl for FloutageRedact {
             );
             return Err(gst::FlowError::Error);
         }
-        let filled = self.apply(&verdict, redactor, draw, info, buffer)?;
+        let filled = self.apply(&verdict, (redactor, frozen), draw, info, buffer)?;
         if filled.is_none()
             && let Verdict::Redact(regions) = &verdict
         {
-            for region in regions {
-                stats.regions[region.class as usize] += 1;
+            for marked in regions {
+                stats.regions[marked.region.class as usize] += 1;
             }
         }
         let marker = Marker {

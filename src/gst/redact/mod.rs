@@ -10,6 +10,7 @@
 //!     ! videoconvert ! autovideosink
 //! ```
 
+mod frozen;
 mod imp;
 
 use gst::glib;

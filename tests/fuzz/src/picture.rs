@@ -21,6 +21,7 @@ impl Detector for Middle {
             bbox: BBox::from_centre(width / 2.0, height / 2.0, width / 3.0, height / 3.0),
             class: Class::Face,
             confidence: 1.0,
+            confident: true,
         };
         Ok((vec![face], StageTimes::default()))
     }

@@ -21,7 +21,7 @@ use self::plan::{Job, Kind, plan};
 use self::progress::Display;
 use self::summary::Summary;
 use crate::logging;
-use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs};
+use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
 
 /// What becomes of the input's audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,6 +60,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     detector: DetectorArgs,
+    #[command(flatten)]
+    tracking: TrackingArgs,
     #[command(flatten)]
     redaction: RedactionArgs,
     #[command(flatten)]
@@ -210,6 +212,7 @@ impl Worker<'_> {
             encoding: self.args.encoding.encoding(container.default_codec())?,
             keep_audio: self.args.audio == Audio::Keep,
             overwrite: self.args.overwrite,
+            tracking: self.args.tracking.settings(),
             draw: self.args.draw,
             strict: self.args.strict,
         };

@@ -1,0 +1,208 @@
+//! What happened between two frames: nothing much, the camera moved, or another scene began.
+//!
+//! Frames are compared as thumbnails of brightness by their normalised cross-correlation, which does not mind changes
+//! of exposure: J. P. Lewis, *Fast Normalized Cross-Correlation*, 1995.
+
+use crate::frame::Frame;
+
+/// Columns and rows of a thumbnail.
+const COLUMNS: usize = 64;
+const ROWS: usize = 36;
+/// Samples per cell and direction.
+const SAMPLES: usize = 4;
+/// Farthest shift that is looked for, in cells.
+const REACH: (isize, isize) = (20, 10);
+/// Correlation from which two frames count as the same view.
+const SAME: f32 = 0.8;
+/// Correlation below which, however shifted, a frame belongs to another scene. A scene that is taken for the same one
+/// costs little, one that is taken for another ends tracks: so this is low.
+const OTHER: f32 = 0.35;
+/// Standard deviation of brightness below which a thumbnail shows nothing that could be compared.
+const FLAT: f32 = 1.5;
+
+/// What happened between two frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Change {
+    /// Things may move, the view is the same.
+    #[default]
+    Still,
+    /// The picture moved by so many pixels right and down.
+    Moved(f32, f32),
+    /// Another scene begins.
+    Cut,
+}
+
+/// The brightness of a frame, cell by cell.
+#[derive(Clone, Debug)]
+pub struct Thumbnail {
+    cells: Vec<f32>,
+    width: usize,
+    height: usize,
+}
+
+impl Thumbnail {
+    /// The thumbnail of `frame`, by its first plane: luma, or the first bytes of RGB.
+    pub fn new(frame: &Frame<'_>) -> Self {
+        let (width, height) = (frame.width(), frame.height());
+        let bytes = frame.format().plane_size(0, width, height).0;
+        // Centres of the samples, each in the middle of its share.
+        let at = |index: usize, count: usize, length: usize| (2 * index + 1) * length / (2 * count);
+        let columns: Vec<usize> = (0..COLUMNS * SAMPLES)
+            .map(|index| at(index, COLUMNS * SAMPLES, width) * (bytes / width))
+            .collect();
+        let mut cells = vec![0f32; COLUMNS * ROWS];
+        for line in 0..ROWS * SAMPLES {
+            let row = frame.row(0, at(line, ROWS * SAMPLES, height));
+            let cells = &mut cells[line / SAMPLES * COLUMNS..][..COLUMNS];
+            for (cell, columns) in cells.iter_mut().zip(columns.chunks_exact(SAMPLES)) {
+                *cell += columns.iter().map(|&x| u32::from(row[x])).sum::<u32>() as f32;
+            }
+        }
+        let scale = 1.0 / (SAMPLES * SAMPLES) as f32;
+        cells.iter_mut().for_each(|cell| *cell *= scale);
+        Self {
+            cells,
+            width,
+            height,
+        }
+    }
+
+    /// What happened from `before` to this frame.
+    pub fn change_from(&self, before: &Self) -> Change {
+        if (self.width, self.height) != (before.width, before.height) {
+            return Change::Cut;
+        }
+        let Some(here) = self.correlation(before, (0, 0)) else {
+            return Change::Still;
+        };
+        if here >= SAME {
+            return Change::Still;
+        }
+        let mut best = (here, (0, 0));
+        for dy in -REACH.1..=REACH.1 {
+            for dx in -REACH.0..=REACH.0 {
+                if let Some(found) = self.correlation(before, (dx, dy))
+                    && found > best.0
+                {
+                    best = (found, (dx, dy));
+                }
+            }
+        }
+        match best {
+            (found, _) if found < OTHER => Change::Cut,
+            (found, shift) if shift != (0, 0) && found >= SAME.min(here + 0.2) => Change::Moved(
+                (shift.0 * self.width as isize) as f32 / COLUMNS as f32,
+                (shift.1 * self.height as isize) as f32 / ROWS as f32,
+            ),
+            _ => Change::Still,
+        }
+    }
+
+    /// Correlation, -1 to 1, of this thumbnail with `before` moved by `shift` cells; None when either shows nothing where
+    /// they overlap.
+    fn correlation(&self, before: &Self, (dx, dy): (isize, isize)) -> Option<f32> {
+        let (from_x, to_x) = (dx.max(0) as usize, COLUMNS - (-dx).max(0) as usize);
+        let (from_y, to_y) = (dy.max(0) as usize, ROWS - (-dy).max(0) as usize);
+        let length = to_x - from_x;
+        let mut sums = [0f32; 5];
+        for y in from_y..to_y {
+            let a = &self.cells[y * COLUMNS + from_x..][..length];
+            let start = (y as isize - dy) as usize * COLUMNS + (from_x as isize - dx) as usize;
+            let b = &before.cells[start..][..length];
+            let mut row = [0f32; 5];
+            for (&a, &b) in a.iter().zip(b) {
+                for (sum, term) in row.iter_mut().zip([a, b, a * a, b * b, a * b]) {
+                    *sum += term;
+                }
+            }
+            for (sum, row) in sums.iter_mut().zip(row) {
+                *sum += row;
+            }
+        }
+        let count = (length * (to_y - from_y)) as f32;
+        let [a, b, aa, bb, ab] = sums.map(|sum| sum / count);
+        let (va, vb) = (aa - a * a, bb - b * b);
+        if va < FLAT * FLAT || vb < FLAT * FLAT {
+            return None;
+        }
+        Some((ab - a * b) / (va * vb).sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Colour, PixelFormat};
+
+    const SIZE: (usize, usize) = (640, 360);
+
+    /// A textured picture, moved by (dx, dy), brightened.
+    fn thumbnail(seed: u32, (dx, dy): (isize, isize), gain: f32) -> Thumbnail {
+        let value = |x: isize, y: isize| {
+            // Smooth noise: a lattice of random values, interpolated.
+            let lattice = |x: isize, y: isize| {
+                let mut hash = (x as u32).wrapping_mul(0x9e37_79b1)
+                    ^ (y as u32).wrapping_mul(0x85eb_ca6b)
+                    ^ seed.wrapping_mul(0xc2b2_ae35);
+                hash = (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d);
+                (hash >> 24) as f32
+            };
+            let (cell_x, cell_y) = (x.div_euclid(40), y.div_euclid(40));
+            let (u, v) = (
+                x.rem_euclid(40) as f32 / 40.0,
+                y.rem_euclid(40) as f32 / 40.0,
+            );
+            let top = lattice(cell_x, cell_y) * (1.0 - u) + lattice(cell_x + 1, cell_y) * u;
+            let low = lattice(cell_x, cell_y + 1) * (1.0 - u) + lattice(cell_x + 1, cell_y + 1) * u;
+            ((top * (1.0 - v) + low * v) * gain) as u8
+        };
+        let luma: Vec<u8> = (0..SIZE.0 * SIZE.1)
+            .map(|at| value((at % SIZE.0) as isize - dx, (at / SIZE.0) as isize - dy))
+            .collect();
+        let chroma = vec![128; SIZE.0 / 2 * SIZE.1 / 2];
+        let frame = Frame::new(
+            PixelFormat::I420,
+            SIZE.0,
+            SIZE.1,
+            Colour::default(),
+            &[&luma, &chroma, &chroma],
+            &[SIZE.0, SIZE.0 / 2, SIZE.0 / 2],
+        );
+        Thumbnail::new(&frame.unwrap())
+    }
+
+    #[test]
+    fn small_moves_and_changes_of_light_are_nothing() {
+        let before = thumbnail(1, (0, 0), 1.0);
+        for (shift, gain) in [((0, 0), 1.0), ((3, 1), 1.0), ((0, 0), 0.5)] {
+            let change = thumbnail(1, shift, gain).change_from(&before);
+            assert_eq!(change, Change::Still, "{shift:?} {gain}");
+        }
+    }
+
+    #[test]
+    fn a_pan_is_measured_and_is_no_cut() {
+        let before = thumbnail(1, (0, 0), 1.0);
+        for shift in [(60, 0), (-80, 20), (150, -40)] {
+            let Change::Moved(dx, dy) = thumbnail(1, shift, 0.9).change_from(&before) else {
+                panic!("{shift:?} was not seen");
+            };
+            assert!((dx - shift.0 as f32).abs() <= 10.0, "{shift:?}: {dx}");
+            assert!((dy - shift.1 as f32).abs() <= 10.0, "{shift:?}: {dy}");
+        }
+    }
+
+    #[test]
+    fn other_scenes_are_cuts_and_emptiness_is_not() {
+        let before = thumbnail(1, (0, 0), 1.0);
+        for seed in 2..12 {
+            assert_eq!(
+                thumbnail(seed, (0, 0), 1.0).change_from(&before),
+                Change::Cut
+            );
+        }
+        let black = thumbnail(1, (0, 0), 0.0);
+        assert_eq!(black.change_from(&before), Change::Still);
+        assert_eq!(before.change_from(&black), Change::Still);
+    }
+}
