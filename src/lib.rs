@@ -15,6 +15,7 @@
 
 pub mod detect;
 pub mod error;
+pub mod evaluate;
 pub mod frame;
 pub mod geometry;
 pub mod gst;

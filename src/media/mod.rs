@@ -14,6 +14,7 @@ pub mod partial;
 pub mod picture;
 pub mod pipeline;
 mod probes;
+pub mod regions;
 mod repair;
 pub mod report;
 pub mod requirements;

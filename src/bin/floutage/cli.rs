@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, doctor, models, redact};
+use crate::{bench, doctor, evaluate, models, redact};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub enum Command {
     Models(models::Args),
     /// Measure speed and memory on a clip, against a plain transcode. Writes nothing.
     Bench(Box<bench::Args>),
+    /// Measure which faces and plates of a clip would leak, against what is known to be in it. Writes nothing.
+    Evaluate(Box<evaluate::Args>),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
 }
@@ -32,6 +34,7 @@ impl Command {
             Self::Redact(args) => redact::run(*args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Bench(args) => bench::run(*args),
+            Self::Evaluate(args) => evaluate::run(*args),
             Self::Doctor(args) => doctor::run(args),
         }
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod doctor;
+mod evaluate;
 mod logging;
 mod models;
 mod options;

@@ -1,0 +1,106 @@
+//! Leaks on the rendered clips with the default weights, by the command line. The bounds are a little above what was
+//! measured: face leak rates by height 0.052 (24 to 48, street-day), 0.11 (24 to 48, street-night), 0 from 48 on; plates 0
+//! from 12 on.
+
+mod common;
+
+use std::process::Command;
+
+use common::program::{Run, run};
+use common::{repository, temp_dir};
+
+fn evaluate(clip: &str, arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
+    command.env_remove("FLOUTAGE_MODELS_DIR").arg("evaluate");
+    command.arg(repository(&format!("fixtures/{clip}.mp4")));
+    command
+        .arg("--truth")
+        .arg(repository(&format!("fixtures/{clip}.csv")));
+    run(command.args(arguments))
+}
+
+/// Leaks and boxes of `class` in the buckets whose names are in `heights`.
+fn leaks(json: &serde_json::Value, class: &str, heights: &[&str]) -> (u64, u64) {
+    let rows = json["classes"][class].as_array().expect("rows");
+    let wanted = rows.iter().filter(|row| {
+        let name = row["height"].as_str().expect("a name");
+        heights.contains(&name)
+    });
+    wanted.fold((0, 0), |(leaks, boxes), row| {
+        let number = |name: &str| row[name].as_u64().expect("a number");
+        (leaks + number("leaks"), boxes + number("boxes"))
+    })
+}
+
+const LARGE: [&str; 2] = ["48 to 96", "96 and more"];
+const PLATES: [&str; 4] = ["12 to 24", "24 to 48", "48 to 96", "96 and more"];
+
+#[test]
+fn large_faces_and_plates_of_the_rendered_clips_do_not_leak() {
+    // Clip, most leaking faces of 24 to 48 pixels, least boxes of those, of larger faces, of plates from 12 pixels on.
+    let clips = [
+        ("street-day", 0.08, 300, 60, 200),
+        ("street-night", 0.16, 100, 4, 200),
+        ("entrance", 0.02, 25, 100, 0),
+        ("parking", 0.02, 35, 15, 500),
+    ];
+    for (clip, most, middle_boxes, large_boxes, plate_boxes) in clips {
+        let json = evaluate(clip, &["--json"]).succeeded().json();
+        let (leaking, boxes) = leaks(&json, "face", &["24 to 48"]);
+        let rate = leaking as f64 / boxes as f64;
+        assert!(
+            boxes >= middle_boxes && rate <= most,
+            "{clip}: {leaking} of {boxes}"
+        );
+        let (leaking, boxes) = leaks(&json, "face", &LARGE);
+        assert!(
+            boxes >= large_boxes && leaking == 0,
+            "{clip}: {leaking} of {boxes}"
+        );
+        let (leaking, boxes) = leaks(&json, "plate", &PLATES);
+        assert!(
+            boxes >= plate_boxes && leaking == 0,
+            "{clip}: {leaking} of {boxes}"
+        );
+    }
+}
+
+#[test]
+fn without_tracking_more_leaks() {
+    let rate = |arguments: &[&str]| {
+        let json = evaluate("street-day", arguments).succeeded().json();
+        let (leaking, boxes) = leaks(&json, "face", &["24 to 48"]);
+        leaking as f64 / boxes as f64
+    };
+    let alone = rate(&["--json", "--look-ahead", "0", "--hold", "0"]);
+    assert!(alone > 3.0 * rate(&["--json"]), "{alone}");
+}
+
+#[test]
+fn the_table_and_the_errors_say_what_they_are_about() {
+    let text = evaluate("entrance", &["--look-ahead", "0"])
+        .succeeded()
+        .stdout;
+    for word in ["face", "48 to 96", "leak rate", "225 frames"] {
+        assert!(text.contains(word), "no {word:?} in {text}");
+    }
+    let folder = temp_dir();
+    let wrong = folder.path().join("wrong.csv");
+    std::fs::write(&wrong, "1,1,0,0,5,5,1,1,1\n1,1,0,0,5\n").expect("written");
+    let late = folder.path().join("late.csv");
+    std::fs::write(&late, "226,1,0,0,5,5,1,1,1\n").expect("written");
+    for (truth, words) in [
+        (wrong, ["wrong.csv", "line 2"]),
+        (late, ["late.csv", "225 frames"]),
+        (
+            folder.path().join("none.csv"),
+            ["none.csv", "reading failed"],
+        ),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
+        command
+            .arg("evaluate")
+            .arg(repository("fixtures/entrance.mp4"));
+        run(command.arg("--truth").arg(truth)).failed(&words);
+    }
+}
