@@ -93,8 +93,7 @@ impl Streams {
                 self.link(source, &pad(&chain[0], "sink")?)
             }
             (Kind::Audio, Some(muxer)) => {
-                let chain =
-                    super::audio::chain(self.guard.input(), &caps, muxer, || queue(0, PACKETS))?;
+                let chain = super::audio::chain(&self.guard, &caps, muxer, || queue(0, PACKETS))?;
                 self.add(&chain)?;
                 let last = &chain[chain.len() - 1];
                 note_moves(&pad(last, "src")?, &self.counters, &self.guard);
