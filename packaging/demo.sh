@@ -19,23 +19,25 @@ packaging/setup.sh
 echo "demo: building the program (the first time takes some minutes)"
 cargo build --release --locked --quiet
 
-mkdir -p target/demo
+# Not always ./target: cargo's configuration and CARGO_TARGET_DIR can say otherwise.
+target=$(cargo metadata --format-version 1 --no-deps --locked | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')
+mkdir -p "$target/demo"
 name=$(basename -- "$clip")
 case ${name##*.} in
     jpg | jpeg | png | webp | JPG | JPEG | PNG | WEBP) extension=${name##*.} ;;
     *) extension=mp4 ;;
 esac
-output=target/demo/${name%.*}-redacted.$extension
+output=$target/demo/${name%.*}-redacted.$extension
 echo "demo: floutage redact $clip -o $output"
 echo
-target/release/floutage redact "$clip" -o "$output" --overwrite
+"$target/release/floutage" redact "$clip" -o "$output" --overwrite
 echo
 echo "demo: faces and licence plates found in $clip are redacted."
-echo "demo: the result is $PWD/$output"
+echo "demo: the result is $output"
 if [[ $extension == mp4 ]]; then
     still=${output%.*}.png
     if ffmpeg -loglevel error -nostdin -y -i "$output" -vf thumbnail -frames:v 1 "$still"; then
-        echo "demo: one picture of it is $PWD/$still"
+        echo "demo: one picture of it is $still"
     fi
 fi
-echo "demo: your own video: make demo CLIP=path/to/video.mp4, or target/release/floutage redact --help"
+echo "demo: your own video: make demo CLIP=path/to/video.mp4, or $target/release/floutage redact --help"

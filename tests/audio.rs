@@ -212,6 +212,89 @@ fn one_video_is_taken_and_everything_else_reported() {
     }
 }
 
+/// Codecs whose headers hold tags and a picture, which demuxers hand on inside the caps.
+#[test]
+fn headers_of_coded_sound_hold_nothing() {
+    let folder = temp_dir();
+    let at = |name: &str| folder.path().join(name);
+    const COVER: &str = "FLOUTAGE-COVER-TEXT";
+    run_tool(
+        ffmpeg()
+            .args(["-f", "lavfi", "-i", "testsrc=s=64x64", "-frames:v", "1"])
+            .arg(at("plain.png")),
+    );
+    // A PNG with a text behind its end, so that it is found again byte by byte.
+    let mut png = std::fs::read(at("plain.png")).expect("made");
+    png.extend(COVER.as_bytes());
+    std::fs::write(at("cover.png"), png).expect("written");
+    run_tool(
+        ffmpeg()
+            .args(["-f", "lavfi", "-i", SOUND, "-f", "png_pipe", "-i"])
+            .arg(at("cover.png"))
+            .args(["-map", "0", "-map", "1", "-c:a", "flac", "-c:v", "copy"])
+            .args(["-disposition:v", "attached_pic"])
+            .args(["-metadata", &format!("title={SECRET}")])
+            .arg(at("cover.flac")),
+    );
+    run_tool(
+        ffmpeg()
+            .args(["-f", "lavfi", "-i", PICTURES, "-c:v", "libx264"])
+            .arg(at("pictures.mp4")),
+    );
+    let mut join = Command::new("gst-launch-1.0");
+    join.args(["-q", "matroskamux", "name=m", "!", "filesink"])
+        .arg(format!("location={}", at("flac.mkv").display()))
+        .arg("filesrc")
+        .arg(format!("location={}", at("cover.flac").display()))
+        .args(["!", "flacparse", "!", "m.", "filesrc"])
+        .arg(format!("location={}", at("pictures.mp4").display()))
+        .args(["!", "qtdemux", "!", "h264parse", "!", "m."]);
+    run_tool(&mut join);
+    for (name, codecs) in [
+        ("vorbis.ogv", ["libtheora", "libvorbis"]),
+        ("vorbis.mkv", ["libx264", "libvorbis"]),
+        ("speex.ogv", ["libtheora", "libspeex"]),
+        ("opus.ogv", ["libtheora", "libopus"]),
+        ("flac.ogv", ["libtheora", "flac"]),
+        ("ac3.mkv", ["libx264", "ac3"]),
+        ("mp3.mov", ["libx264", "libmp3lame"]),
+        ("aac.mkv", ["libx264", "aac"]),
+    ] {
+        let coding = ["-c:v", codecs[0], "-c:a", codecs[1]];
+        make(&at(name), &[&lavfi(PICTURES, SOUND)[..], &coding].concat());
+    }
+    for name in [
+        "flac.mkv",
+        "vorbis.ogv",
+        "vorbis.mkv",
+        "speex.ogv",
+        "opus.ogv",
+        "flac.ogv",
+        "ac3.mkv",
+        "mp3.mov",
+        "aac.mkv",
+    ] {
+        for extension in ["mkv", "webm", "mp4", "mov"] {
+            let output = at(&format!("{name}.{extension}"));
+            let report = redact(&at(name), &output, Scripted::nothing(), true)
+                .unwrap_or_else(|error| panic!("{name} to {extension}: {error}"));
+            assert_eq!(report.audio_kept, 1, "{name} to {extension}");
+            let (start, end) = span(&output, "a");
+            assert!(
+                start.abs() < 0.1 && (1.85..2.2).contains(&end),
+                "{name} to {extension}: sound from {start} to {end}"
+            );
+            let bytes = std::fs::read(&output).expect("the output is there");
+            for secret in [SECRET, COVER, "PNG"] {
+                assert!(
+                    !contains_bytes(&bytes, secret.as_bytes()),
+                    "{name} to {extension}: {secret} came along"
+                );
+            }
+        }
+    }
+}
+
 /// What GStreamer and GLib say of misused objects must stay silent: they are memory errors elsewhere.
 #[test]
 fn nothing_complains_about_memory() {

@@ -98,6 +98,78 @@ fn what_is_no_video() {
     );
 }
 
+/// A playlist names other files and servers: none of them is opened, whatever the playlist's own name.
+#[test]
+fn playlists_lead_nowhere() {
+    let place = Place::new();
+    let clip = place.clip("clip.ts");
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    server.set_nonblocking(true).expect("it can be asked");
+    let web = format!("http://{}/clip.ts", server.local_addr().expect("bound"));
+    let port = server.local_addr().expect("bound").port();
+    let local = format!("file://{}", clip.display());
+    let hls = |target: &str| {
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:1.5,\n{target}\n#EXT-X-ENDLIST\n")
+    };
+    let dash = |target: &str| {
+        format!(
+            "<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" \
+             mediaPresentationDuration=\"PT1S\" minBufferTime=\"PT1S\" \
+             profiles=\"urn:mpeg:dash:profile:isoff-on-demand:2011\"><Period><AdaptationSet mimeType=\"video/mp4\">\
+             <Representation id=\"1\" bandwidth=\"1000\" codecs=\"avc1.42001e\" width=\"320\" height=\"240\">\
+             <BaseURL>{target}</BaseURL><SegmentBase indexRange=\"0-10\"/></Representation></AdaptationSet></Period></MPD>\n"
+        )
+    };
+    let smooth = |target: &str| {
+        format!(
+            "<?xml version=\"1.0\"?>\n<SmoothStreamingMedia MajorVersion=\"2\" MinorVersion=\"0\" Duration=\"10000000\">\
+             <StreamIndex Type=\"video\" Url=\"{target}\" QualityLevels=\"1\"><QualityLevel Index=\"0\" Bitrate=\"1000\" \
+             FourCC=\"H264\"/><c t=\"0\" d=\"10000000\"/></StreamIndex></SmoothStreamingMedia>\n"
+        )
+    };
+    let sdp = format!(
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\na=control:rtsp://127.0.0.1:{port}/\n\
+         m=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+    );
+    for (name, text) in [
+        ("hls-web", hls(&web)),
+        ("hls-local", hls(&local)),
+        ("dash-web", dash(&web)),
+        ("dash-local", dash(&local)),
+        ("smooth", smooth(&web)),
+        ("sdp", sdp),
+    ] {
+        for extension in ["mp4", "mkv", "m3u8"] {
+            let input = place.file(&format!("{name}.{extension}"), text.as_bytes());
+            place.refuses(&input, "a.mp4", &["playlist", "media files themselves"]);
+        }
+    }
+    assert!(
+        server.accept().is_err(),
+        "something connected to the server that the playlists name"
+    );
+    // Lists without a media type of their own.
+    place.refuses(&place.file("list.mp4", web.as_bytes()), "a.mp4", &[]);
+    assert!(server.accept().is_err());
+}
+
+#[test]
+fn streams_without_a_frame_rate() {
+    let place = Place::new();
+    let picture = place.path().join("one.jpg");
+    run_tool(
+        ffmpeg()
+            .args(["-f", "lavfi", "-i", "testsrc=s=64x64", "-frames:v", "1"])
+            .arg(&picture),
+    );
+    let one = std::fs::read(&picture).expect("made");
+    let input = place.file("three.mjpeg", &[&one[..], &one, &one].concat());
+    let report = run(redact(&input, &place.output("a.mp4")).arg("--json"))
+        .succeeded()
+        .report();
+    assert_eq!(report["frames"], 3);
+}
+
 #[test]
 fn audio_alone() {
     let place = Place::new();

@@ -142,7 +142,7 @@ fn folders_with_pictures_and_videos() {
     );
     assert_eq!(json["errors"].as_array().map(Vec::len), Some(0));
     assert!(
-        json["left_out"][0]
+        json["left_out"][0]["path"]
             .as_str()
             .is_some_and(|path| path.ends_with("notes.txt"))
     );

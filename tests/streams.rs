@@ -88,6 +88,81 @@ fn pictures_in_another_order_and_without_times_survive() {
     }
 }
 
+/// `path` with its edit list replaced: each part's length in milliseconds and where it starts in ticks of the media.
+fn with_edits(path: &Path, name: &str, parts: &[(u32, i32)]) -> std::path::PathBuf {
+    let mut bytes = std::fs::read(path).expect("made");
+    let find = |bytes: &[u8], kind: &[u8]| {
+        let at = bytes.windows(4).rposition(|window| window == kind);
+        at.expect("the box is there") - 4
+    };
+    let list = find(&bytes, b"elst");
+    let size =
+        |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4"));
+    let old = size(&bytes, list);
+    let mut new = vec![0u8; 4];
+    new.extend(b"elst\0\0\0\0");
+    new.extend((parts.len() as u32).to_be_bytes());
+    for (length, start) in parts {
+        new.extend(length.to_be_bytes());
+        new.extend(start.to_be_bytes());
+        new.extend([0, 1, 0, 0]);
+    }
+    let length = new.len() as u32;
+    new[..4].copy_from_slice(&length.to_be_bytes());
+    // The index is behind the media, so nothing else moves.
+    for kind in [b"moov", b"trak", b"edts"] {
+        let at = find(&bytes[..list + 8], kind);
+        let changed = size(&bytes, at) + length - old;
+        bytes[at..at + 4].copy_from_slice(&changed.to_be_bytes());
+    }
+    bytes.splice(list..list + old as usize, new);
+    let edited = path.with_file_name(name);
+    std::fs::write(&edited, bytes).expect("written");
+    edited
+}
+
+/// Parts of a file in another order, overlapping, with gaps, and after nothing: as editors and phones write them.
+#[test]
+fn edit_lists_are_followed() {
+    let folder = temp_dir();
+    let whole = folder.path().join("whole.mp4");
+    let mut command = ffmpeg();
+    command.args(["-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=2"]);
+    command.args(["-c:v", "libx264", "-bf", "2", "-g", "20", "-crf", "12"]);
+    run_tool(command.args(["-pix_fmt", "yuv420p"]).arg(&whole));
+    let mut originals: Vec<Picture> = Vec::new();
+    each_frame(&whole, |_, picture| originals.push(picture));
+    assert_eq!(originals.len(), 50);
+    // 512 ticks a frame, and the first one at 1024, for pictures are in another order than coded.
+    let at = |frame: i32| 1024 + 512 * frame;
+    for (name, parts, wanted) in [
+        (
+            "back.mp4",
+            &[(400, at(30)), (600, at(5))][..],
+            (30..40).chain(5..20).collect::<Vec<usize>>(),
+        ),
+        (
+            "twice.mp4",
+            &[(400, at(0)), (400, at(3))],
+            (0..10).chain(3..13).collect(),
+        ),
+        ("late.mp4", &[(1000, -1), (400, at(12))], (12..22).collect()),
+    ] {
+        let input = with_edits(&whole, name, parts);
+        for extension in ["mp4", "mkv"] {
+            let output = folder.path().join(format!("{name}.{extension}"));
+            let report = redacted(&input, &output);
+            assert_eq!(report.frames as usize, wanted.len(), "{name}");
+            let times: Vec<f64> = (0..wanted.len()).map(|index| index as f64 / 25.0).collect();
+            check_times(&output, &times);
+            each_frame(&output, |index, picture| {
+                let likeness = psnr(&originals[wanted[index]], &picture, &[]);
+                assert!(likeness > 32.0, "{name}: frame {index}: {likeness} dB");
+            });
+        }
+    }
+}
+
 #[test]
 fn a_size_that_changes_in_the_middle_becomes_the_first_one() {
     let folder = temp_dir();

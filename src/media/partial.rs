@@ -3,15 +3,49 @@
 //! Invariants: until [`PartialFile::finish`] nothing exists under the final name but what was there
 //! before; after a failure nothing remains, neither under the final nor under the partial name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
 /// End of the name of a file that is still being written.
 pub const SUFFIX: &str = ".floutage-partial";
+
+/// Bytes that file systems allow in a name.
+const LONGEST_NAME: usize = 255;
+
+/// The name of the partial file of `name`. Of names that would become too long there is a digest in it.
+fn partial_name(name: &OsStr) -> OsString {
+    let mut partial = OsString::from(".");
+    if name.len() + SUFFIX.len() < LONGEST_NAME {
+        partial.push(name);
+    } else {
+        let digest = Sha256::digest(name.as_encoded_bytes());
+        for byte in digest {
+            partial.push(format!("{byte:02x}"));
+        }
+    }
+    partial.push(SUFFIX);
+    partial
+}
+
+/// Removes what a process that died has left of the output `final_path`.
+pub fn remove_leftover(final_path: &Path) {
+    let Some(name) = final_path.file_name() else {
+        return;
+    };
+    let path = final_path.with_file_name(partial_name(name));
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file())
+        && !in_use(&path)
+        && let Err(error) = fs::remove_file(&path)
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot remove the partial file");
+    }
+}
 
 /// A file being written beside its final name, as `.NAME.floutage-partial`; removed when dropped before
 /// it was finished.
@@ -44,10 +78,7 @@ impl PartialFile {
             Ok(_) if !overwrite => return Err(exists(final_path)),
             _ => {}
         }
-        let mut partial = OsString::from(".");
-        partial.push(name);
-        partial.push(SUFFIX);
-        let path = final_path.with_file_name(partial);
+        let path = final_path.with_file_name(partial_name(name));
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) && in_use(&path) {
             return Err(busy(&path));
         }
@@ -225,6 +256,39 @@ fn link_new(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_names_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for length in [237, 238, 239, 255] {
+            let path = folder
+                .path()
+                .join("é".repeat(length / 2) + &"x".repeat(length % 2));
+            let partial = PartialFile::create(&path, false).unwrap();
+            fs::write(partial.path(), b"done").unwrap();
+            partial.finish().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"done", "{length}");
+        }
+        let names: Vec<OsString> = [[b'a'; 255], [b'b'; 255]]
+            .iter()
+            .map(|name| partial_name(OsStr::new(std::str::from_utf8(name).unwrap())))
+            .collect();
+        assert_ne!(names[0], names[1]);
+    }
+
+    #[test]
+    fn leftovers_go_unless_somebody_writes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.mp4");
+        let partial = PartialFile::create(&path, false).unwrap();
+        remove_leftover(&path);
+        assert!(partial.path().exists());
+        let left = partial.path().to_owned();
+        drop(partial);
+        fs::write(&left, b"left").unwrap();
+        remove_leftover(&path);
+        assert!(!left.exists());
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)

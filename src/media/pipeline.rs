@@ -224,6 +224,7 @@ impl Pipeline {
             source.set_property("location", input);
             note_moves(&pad(&source, "src")?, &counters, &guard);
             let parse = make("parsebin")?;
+            super::source::stay_inside(&parse, &guard);
             pipeline
                 .add_many([&source, &parse])
                 .and_then(|()| source.link(&parse))

@@ -7,14 +7,19 @@ use gst::prelude::*;
 
 use super::guard::Guard;
 
+/// Length of a frame of which nothing else is known.
+const USUAL_FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+
 /// Mends the pictures that leave `pad`, the source pad of a decoder.
 ///
 /// - Colorimetry with unknown coefficients is invalid to GStreamer, which then forgets the range as well, and
 ///   full-range video would be written as limited. Unknown parts become what players assume.
 /// - Interlaced pictures of unknown field order become such with the top field first.
-/// - Time stamps that stand still or are missing (GIF) go on by the frames' durations.
+/// - Times become those of one line, see [`one_timeline`].
+/// - Time stamps that stand still or are missing (GIF, motion JPEG) go on by the frames' durations.
 pub fn repair(pad: &gst::Pad, guard: &Arc<Guard>) {
     change_caps(pad, guard, complete);
+    one_timeline(pad, guard);
     let last = Mutex::new(None::<(gst::ClockTime, gst::ClockTime)>);
     guard.probe(pad, gst::PadProbeType::BUFFER, move |pad, info| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,8 +42,76 @@ pub fn repair(pad: &gst::Pad, guard: &Arc<Guard>) {
         if mended.is_some() {
             buffer.make_mut().set_pts(mended);
         }
-        if let (Some(pts), Some(duration)) = (mended.or(pts), duration) {
-            *last = Some((pts, duration));
+        if let Some(pts) = mended.or(pts) {
+            *last = Some((pts, duration.unwrap_or(USUAL_FRAME)));
+        }
+        Ok(gst::PadProbeReturn::Ok)
+    });
+}
+
+/// Gives what leaves `pad` the times at which it is shown: an edit list makes a demuxer send parts of the file, each
+/// with its own way to count, and encoders keep frames back from one part to the next.
+pub fn one_timeline(pad: &gst::Pad, guard: &Arc<Guard>) {
+    type Segment = gst::FormattedSegment<gst::ClockTime>;
+    let part = Arc::new(Mutex::new(None::<Segment>));
+    let current = part.clone();
+    guard.probe(pad, gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let Some(event) = info.event() else {
+            return Ok(gst::PadProbeReturn::Ok);
+        };
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = match event.view() {
+            gst::EventView::Segment(segment) => {
+                let Some(new) = segment.segment().downcast_ref::<gst::ClockTime>() else {
+                    return Ok(gst::PadProbeReturn::Ok);
+                };
+                let first = part.replace(new.clone()).is_none();
+                first.then(|| {
+                    gst::event::Segment::builder(&Segment::new())
+                        .seqnum(event.seqnum())
+                        .build()
+                })
+            }
+            gst::EventView::Gap(gap) => {
+                let (start, length) = gap.get();
+                let start = part
+                    .as_ref()
+                    .map_or(Some(start), |part| part.to_running_time(start));
+                start.map(|start| {
+                    gst::event::Gap::builder(start)
+                        .duration(length)
+                        .seqnum(event.seqnum())
+                        .build()
+                })
+            }
+            _ => return Ok(gst::PadProbeReturn::Ok),
+        };
+        Ok(match changed {
+            Some(event) => {
+                info.data = Some(gst::PadProbeData::Event(event));
+                gst::PadProbeReturn::Ok
+            }
+            // Not Drop: see `audio::drop_tags`.
+            None => gst::PadProbeReturn::Handled,
+        })
+    });
+    guard.probe(pad, gst::PadProbeType::BUFFER, move |_, info| {
+        let part = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(part), Some(buffer)) = (part.as_ref(), info.buffer_mut()) else {
+            return Ok(gst::PadProbeReturn::Ok);
+        };
+        let Some(pts) = buffer.pts() else {
+            return Ok(gst::PadProbeReturn::Ok);
+        };
+        let end = buffer.duration().map(|duration| pts + duration);
+        // What lies outside the part is not to be shown.
+        let Some((Some(from), to)) = part.clip(pts, end) else {
+            return Ok(gst::PadProbeReturn::Handled);
+        };
+        let buffer = buffer.make_mut();
+        buffer.set_pts(part.to_running_time(from));
+        if let Some(to) = to {
+            buffer.set_duration(to.saturating_sub(from));
         }
         Ok(gst::PadProbeReturn::Ok)
     });
@@ -122,6 +195,10 @@ fn frame_duration(pad: &gst::Pad) -> Option<gst::ClockTime> {
         u64::try_from(rate.numer()).ok()?,
         u64::try_from(rate.denom()).ok()?,
     );
+    // A rate of 0 says that there is none; the duration of frames cannot be told then.
+    if frames == 0 {
+        return None;
+    }
     gst::ClockTime::SECOND.mul_div_round(seconds, frames)
 }
 
@@ -149,6 +226,23 @@ fn complete_colorimetry(caps: &gst::CapsRef) -> Option<gst::Caps> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_of_no_rate_have_no_duration() {
+        gst::init().expect("GStreamer starts");
+        let duration = |numer, denom| {
+            let pad = gst::Pad::new(gst::PadDirection::Src);
+            pad.set_active(true).unwrap();
+            let caps = gst::Caps::builder("video/x-raw")
+                .field("framerate", gst::Fraction::new(numer, denom))
+                .build();
+            pad.push_event(gst::event::StreamStart::new("a"));
+            pad.push_event(gst::event::Caps::new(&caps));
+            frame_duration(&pad).map(gst::ClockTime::nseconds)
+        };
+        assert_eq!(duration(0, 1), None);
+        assert_eq!(duration(25, 1), Some(40_000_000));
+    }
 
     #[test]
     fn the_range_of_coded_caps_goes_and_the_rest_stays() {

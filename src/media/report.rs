@@ -1,16 +1,18 @@
 //! What a finished job says about itself, and how a running one tells its progress.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Numbers of one finished file. Holds no position, time or picture of anything that was redacted.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// The file read.
+    /// The file read. Where its name is not UTF-8, what cannot be written as text is replaced by U+FFFD.
+    #[serde(serialize_with = "lossy")]
     pub input: PathBuf,
-    /// The file written.
+    /// The file written, likewise.
+    #[serde(serialize_with = "lossy")]
     pub output: PathBuf,
     /// Pictures written.
     pub frames: u64,
@@ -50,8 +52,13 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// Writes a path as text, whatever bytes are in it.
+pub fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// Regions by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Regions {
     /// Faces.
     pub face: u64,
@@ -81,7 +88,7 @@ impl Report {
 }
 
 /// State of a running job.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Pictures redacted so far.
     pub frames: u64,

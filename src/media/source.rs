@@ -104,6 +104,93 @@ pub fn decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
     Ok(Some(element))
 }
 
+/// Containers and streams of `application/...` caps that `parsebin` may take apart further. Others are what they are.
+const TAKEN_APART: &[&str] = &[
+    "application/gxf",
+    "application/mxf",
+    "application/ogg",
+    "application/vnd.rn-realmedia",
+    "application/x-3gp",
+    "application/x-apetag",
+    "application/x-ass",
+    "application/x-id3",
+    "application/x-ssa",
+    "application/x-subtitle",
+    "application/x-subtitle-vtt",
+    "application/x-yuv4mpeg",
+];
+/// Caps of files that name other files, or servers, to be read in their place.
+const PLAYLISTS: &[&str] = &[
+    "application/dash+xml",
+    "application/sdp",
+    "application/smil+xml",
+    "application/vnd.apple.mpegurl",
+    "application/vnd.ms-sstr+xml",
+    "application/x-hls",
+    "application/x-mpegurl",
+    "application/x-rtsp-sdp",
+    "audio/mpegurl",
+    "audio/x-mpegurl",
+    "audio/x-scpls",
+    "text/uri-list",
+    "video/vnd.mpegurl",
+];
+
+/// Keeps `parse`, a `parsebin`, from following what the input says to anything else than the input: it would open
+/// network connections and other files for what is a playlist by its content.
+///
+/// Everything but what is known to hold its media itself stays as it is; a playlist ends the pipeline.
+pub fn stay_inside(parse: &gst::Element, guard: &Arc<Guard>) {
+    let asked = guard.clone();
+    parse.connect("autoplug-continue", false, move |values| {
+        let go_on = asked.run(|| {
+            let caps = values
+                .get(2)
+                .and_then(|value| value.get::<gst::Caps>().ok());
+            let name = caps
+                .as_ref()
+                .and_then(|caps| caps.structure(0))
+                .map_or("", |structure| structure.name().as_str());
+            if PLAYLISTS.contains(&name) {
+                return Err(playlist(asked.input()));
+            }
+            let media = [
+                "video/",
+                "audio/",
+                "image/",
+                "text/",
+                "subpicture/",
+                "closedcaption/",
+            ];
+            Ok(media.iter().any(|kind| name.starts_with(kind)) || TAKEN_APART.contains(&name))
+        });
+        Some(go_on.unwrap_or(false).into())
+    });
+    // What a plugin of another name or rank would make of it: elements of these classes open what they are told.
+    let guard = guard.clone();
+    if let Some(bin) = parse.downcast_ref::<gst::Bin>() {
+        bin.connect_deep_element_added(move |_, _, element| {
+            let _ = guard.run(|| {
+                let class = element
+                    .factory()
+                    .and_then(|factory| factory.metadata("klass").map(str::to_owned))
+                    .unwrap_or_default();
+                if class.contains("Adaptive") || class.contains("Source") {
+                    return Err(playlist(guard.input()));
+                }
+                Ok(())
+            });
+        });
+    }
+}
+
+fn playlist(input: &str) -> Error {
+    Error::media(
+        input,
+        "this is a playlist or stream description, which names other files; redact the media files themselves",
+    )
+}
+
 /// Counts in `packets` the encoded pictures that demuxers in `pipeline` deliver, where one packet holds one picture
 /// that is to be shown: what the decoder does not make of them is lost.
 pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>, guard: Arc<Guard>) {
@@ -158,5 +245,8 @@ fn is_shown(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
     let Some(pts) = buffer.pts() else { return true };
     pad.sticky_event::<gst::event::Segment>(0)
         .and_then(|event| event.segment().downcast_ref::<gst::ClockTime>().cloned())
-        .is_none_or(|segment| segment.to_running_time(pts).is_some())
+        .is_none_or(|segment| {
+            let end = buffer.duration().map(|duration| pts + duration);
+            segment.clip(pts, end).is_some()
+        })
 }

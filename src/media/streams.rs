@@ -78,6 +78,7 @@ impl Streams {
         }
         match (kind, &self.muxer) {
             (Kind::Video, _) if !entry.is_linked() => {
+                refuse_palettes(self.guard.input(), &caps)?;
                 let mut chain = vec![queue(0, PACKETS)?];
                 if let Some(decoder) = decoder(self.guard.input(), &caps)? {
                     if decoder.find_property("qos").is_some() {
@@ -93,8 +94,7 @@ impl Streams {
                 self.link(source, &pad(&chain[0], "sink")?)
             }
             (Kind::Audio, Some(muxer)) => {
-                let chain =
-                    super::audio::chain(self.guard.input(), &caps, muxer, || queue(0, PACKETS))?;
+                let chain = super::audio::chain(&self.guard, &caps, muxer, || queue(0, PACKETS))?;
                 self.add(&chain)?;
                 let last = &chain[chain.len() - 1];
                 note_moves(&pad(last, "src")?, &self.counters, &self.guard);
@@ -118,6 +118,31 @@ impl Streams {
     }
 }
 
+/// True when the file is an MP4 or QuickTime file.
+fn is_mp4(streams: &Streams) -> bool {
+    streams.guard.pipeline().is_some_and(|pipeline| {
+        pipeline
+            .iterate_recurse()
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter_map(|element| element.factory())
+            .any(|factory| factory.name() == "qtdemux")
+    })
+}
+
+/// Refuses pictures that are not encoded and have a palette: it does not come along, and they would turn out green.
+fn refuse_palettes(input: &str, caps: &gst::CapsRef) -> Result<()> {
+    let palette = caps.structure(0).is_some_and(|structure| {
+        structure.name() == "video/x-raw" && structure.get::<&str>("format") == Ok("RGB8P")
+    });
+    if palette {
+        let problem =
+            "uncompressed video with a palette cannot be read; convert it to another pixel format";
+        return Err(Error::media(input, problem));
+    }
+    Ok(())
+}
+
 /// Ends the pipeline when a stream other than video is over and there is no video: nothing else would.
 fn miss_video(source: &gst::Pad, streams: Arc<Streams>) {
     let guard = streams.guard.clone();
@@ -134,9 +159,13 @@ fn miss_video(source: &gst::Pad, streams: Arc<Streams>) {
         streams.guard.fail(Error::media(
             streams.guard.input(),
             format!(
-                "there is no video in it (found: {}); GStreamer takes a track shorter than a fifth of an MP4 \
-                 for a preview and passes over it",
-                kinds.join(", ")
+                "there is no video in it (found: {}){}",
+                kinds.join(", "),
+                if is_mp4(&streams) {
+                    "; GStreamer takes a track shorter than a fifth of an MP4 for a preview and passes over it"
+                } else {
+                    ""
+                }
             ),
         ));
         Ok(gst::PadProbeReturn::Ok)

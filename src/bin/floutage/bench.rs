@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::logging;
 use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
+use crate::say;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -57,13 +58,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let benchmark = bench.run(&args.clip, &STOP, &mut |pass, passes, _| {
         if told != Some(pass) && !args.json {
             told = Some(pass);
-            eprintln!("pass {} of {passes}", pass + 1);
+            say::err(&format!("pass {} of {passes}", pass + 1));
         }
     })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures(&benchmark))?);
+        say::out(&serde_json::to_string_pretty(&figures(&benchmark))?);
     } else {
-        print!("{}", table(&benchmark));
+        say::out(table(&benchmark).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -29,6 +29,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// True when warnings are not to be shown.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::Redact(args) if args.is_quiet())
+    }
+
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Redact(args) => redact::run(*args),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::logging;
 use crate::options::{DetectorArgs, RedactionArgs, TrackingArgs};
+use crate::say;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -78,12 +79,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .collect();
     let size = (report.width as usize, report.height as usize);
     let leaks = measure(&truth, &frames, size);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures(&leaks))?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&figures(&leaks))?
     } else {
-        print!("{}", table(&leaks));
-    }
-    Ok(ExitCode::SUCCESS)
+        table(&leaks)
+    };
+    let said = say::out(text.trim_end());
+    Ok(ExitCode::from(u8::from(!said)))
 }
 
 /// "12-24" and the like, by index of the bucket.

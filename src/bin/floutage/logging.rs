@@ -1,14 +1,19 @@
-//! Log lines on standard error. `FLOUTAGE_LOG` chooses what is shown (default: warnings).
+//! Log lines on standard error. `FLOUTAGE_LOG` chooses what is shown (default: warnings, or errors where a command is to be
+//! quiet).
+
+use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. What this library's GStreamer elements log comes along; the rest of GStreamer's log is shown
 /// with `GST_DEBUG` as usual.
-pub fn start() {
-    let filter = EnvFilter::try_from_env("FLOUTAGE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+pub fn start(quiet: bool) {
+    let level = if quiet { "error" } else { "warn" };
+    let filter = EnvFilter::try_from_env("FLOUTAGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();

@@ -8,6 +8,7 @@ mod logging;
 mod models;
 mod options;
 mod redact;
+mod say;
 
 use std::process::ExitCode;
 
@@ -18,11 +19,11 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    logging::start();
+    logging::start(cli.command.is_quiet());
     match cli.command.run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("floutage: {error:#}");
+            say::err(&format!("floutage: {}", say::causes(&error)));
             let interrupted = matches!(
                 error.downcast_ref::<floutage::Error>(),
                 Some(floutage::Error::Interrupted)

@@ -3,7 +3,9 @@
 mod plan;
 mod progress;
 mod summary;
+mod worker;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +15,7 @@ use floutage::Error;
 use floutage::detect::{Class, SharedDetector};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::picture::{PictureOptions, redact_picture};
-use floutage::media::report::{Regions, Report, Stop};
+use floutage::media::report::{Progress, Regions, Report, Stop};
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
 
@@ -22,6 +24,7 @@ use self::progress::Display;
 use self::summary::Summary;
 use crate::logging;
 use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
+use crate::say;
 
 /// What becomes of the input's audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,7 +55,10 @@ pub struct Args {
     /// Draw the regions' outlines on the redacted picture, for tuning.
     #[arg(long)]
     draw: bool,
-    /// Show no progress and no summary.
+    /// Redact this one input into this output, and talk to the program that asked for it.
+    #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
+    worker: Option<Vec<PathBuf>>,
+    /// Show no progress, no summary and no warnings.
     #[arg(short, long)]
     quiet: bool,
     /// Print the summary as JSON.
@@ -77,6 +83,12 @@ pub struct Args {
     picture_quality: u8,
 }
 
+impl Args {
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
 /// Set by Ctrl-C and termination signals.
 static STOP: Stop = Stop::new();
 
@@ -84,17 +96,26 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let settings = args.redaction.settings()?;
     args.detector.settings()?;
     args.encoding.encoding(Codec::H264)?;
+    if let Some([input, output]) = args.worker.as_deref() {
+        let job = Job {
+            input: input.clone(),
+            output: output.clone(),
+            kind: Kind::Video,
+        };
+        return Ok(work_for_parent(&args, settings, &job));
+    }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
-    floutage::init()?;
-    logging::bridge();
-    ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
-    let worker = Worker {
-        detector: args.detector.open()?,
-        redactor: Redactor::new(settings.clone())?,
-        settings,
-        args: &args,
-    };
+    let worker = Worker::new(&args, settings)?;
+    ctrlc::set_handler(|| {
+        STOP.request();
+        worker::interrupt();
+    })
+    .context("signals cannot be caught")?;
+    if jobs.len() > 1 {
+        // Once for all, before the first file is touched.
+        worker.detector()?;
+    }
     let mut summary = Summary::new(left_out);
     for job in &jobs {
         match worker.redact(job) {
@@ -104,7 +125,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 if interrupted || jobs.len() == 1 {
                     return Err(error);
                 }
-                eprintln!("floutage: {error:#}");
+                say::err(&format!("floutage: {}", say::causes(&error)));
                 summary.fail(job.input.clone(), &error);
             }
         }
@@ -117,11 +138,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(summary.exit_code())
 }
 
+/// Redacts one video for the program that started this one.
+fn work_for_parent(args: &Args, settings: Settings, job: &Job) -> ExitCode {
+    worker::follow_parent();
+    let outcome = ctrlc::set_handler(|| STOP.request())
+        .context("signals cannot be caught")
+        .and_then(|()| Worker::new(args, settings)?.video(job, &mut worker::tell));
+    let code = u8::from(outcome.is_err());
+    worker::conclude(outcome);
+    ExitCode::from(code)
+}
+
 /// Refuses what could not be written, before hours of work.
 fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
     for job in jobs {
         if job.kind == Kind::Video {
-            let container = Container::of(&job.output)?;
+            let container = Container::of(&job.output)
+                .with_context(|| format!("{}: taken for a video", job.input.display()))?;
             let encoding = args.encoding.encoding(container.default_codec())?;
             container.check(encoding.codec)?;
         }
@@ -131,18 +164,44 @@ fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
                 job.output.display()
             );
         }
+        let there = job.output.ancestors().skip(1).find(|path| path.exists());
+        if let Some(file) = there.filter(|path| !path.is_dir()) {
+            anyhow::bail!(
+                "{}: cannot be written, for {} is a file and no folder",
+                job.output.display(),
+                file.display()
+            );
+        }
     }
     Ok(())
 }
 
 struct Worker<'a> {
-    detector: SharedDetector,
+    /// Opened when it is needed: videos open it in processes of their own.
+    detector: OnceCell<SharedDetector>,
     redactor: Redactor,
     settings: Settings,
     args: &'a Args,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    fn new(args: &'a Args, settings: Settings) -> Result<Self> {
+        Ok(Self {
+            detector: OnceCell::new(),
+            redactor: Redactor::new(settings.clone())?,
+            settings,
+            args,
+        })
+    }
+
+    fn detector(&self) -> Result<&SharedDetector> {
+        if let Some(detector) = self.detector.get() {
+            return Ok(detector);
+        }
+        let opened = self.args.detector.open()?;
+        Ok(self.detector.get_or_init(|| opened))
+    }
+
     fn redact(&self, job: &Job) -> Result<Report> {
         if STOP.requested() {
             return Err(Error::Interrupted.into());
@@ -157,7 +216,12 @@ impl Worker<'_> {
         }
         match job.kind {
             Kind::Picture => self.picture(job),
-            Kind::Video => self.video(job),
+            Kind::Video => {
+                let mut display = Display::new(&job.input, self.args.quiet);
+                let outcome = worker::redact_apart(job, &mut |progress| display.update(progress));
+                display.finish();
+                outcome
+            }
         }
     }
 
@@ -169,7 +233,7 @@ impl Worker<'_> {
             strict: self.args.strict,
         };
         let mut detector = self
-            .detector
+            .detector()?
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let done = redact_picture(
@@ -206,7 +270,9 @@ impl Worker<'_> {
         Ok(report)
     }
 
-    fn video(&self, job: &Job) -> Result<Report> {
+    fn video(&self, job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
+        floutage::init()?;
+        logging::bridge();
         let container = Container::of(&job.output)?;
         let options = VideoOptions {
             encoding: self.args.encoding.encoding(container.default_codec())?,
@@ -216,17 +282,15 @@ impl Worker<'_> {
             draw: self.args.draw,
             strict: self.args.strict,
         };
-        let mut display = Display::new(&job.input, self.args.quiet);
-        let outcome = redact_video(
+        let report = redact_video(
             &job.input,
             &job.output,
-            self.detector.clone(),
+            self.detector()?.clone(),
             &self.settings,
             &options,
             &STOP,
-            &mut |progress| display.update(progress),
-        );
-        display.finish();
-        Ok(outcome?)
+            progress,
+        )?;
+        Ok(report)
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::partial::SUFFIX;
+use floutage::media::report::lossy;
+use serde::Serialize;
 use walkdir::WalkDir;
 
 /// One file to redact.
@@ -23,6 +25,29 @@ pub enum Kind {
     Video,
 }
 
+/// Something in an input folder that is not redacted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// As in the reports of files.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl LeftOut {
+    fn new(path: &Path, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        format!("left out: {}: {}", self.path.display(), self.reason)
+    }
+}
+
 /// Extensions by which videos in a folder are known. A file named on the command line needs none.
 const VIDEO_EXTENSIONS: &[&str] = &[
     "3gp", "asf", "avi", "flv", "gif", "h264", "h265", "hevc", "ivf", "m2ts", "m4v", "mjpeg",
@@ -36,8 +61,7 @@ fn extension(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// Tells pictures by their first bytes, for extensions lie.
-fn kind(path: &Path) -> Result<Kind> {
+fn head(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let mut head = Vec::new();
     std::fs::File::open(path)
@@ -46,6 +70,41 @@ fn kind(path: &Path) -> Result<Kind> {
     if head.is_empty() {
         bail!("{}: the file is empty", path.display());
     }
+    Ok(head)
+}
+
+/// The name of a picture format that is not read, by a file's first bytes.
+fn foreign_picture(head: &[u8]) -> Option<&'static str> {
+    // Behind a BMP file's length there are four reserved bytes.
+    if head.starts_with(b"BM") && head.get(6..10) == Some(&[0; 4]) {
+        return Some("BMP");
+    }
+    let tiff = head.starts_with(b"II*\0") || head.starts_with(b"MM\0*");
+    tiff.then_some("TIFF")
+}
+
+/// True when a file's first bytes are those of a common video container. A file's name tells in most cases; this is for
+/// files whose name has no extension.
+fn is_container(head: &[u8]) -> bool {
+    matches!(head.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide"))
+        || head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3])
+        || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"AVI ")
+        || head.starts_with(b"FLV\x01")
+        || head.starts_with(&[0, 0, 1, 0xba])
+        || head.starts_with(&[0x30, 0x26, 0xb2, 0x75])
+        || head.starts_with(&[0x47, 0x40])
+        || head.starts_with(b"GIF8")
+}
+
+/// Tells pictures by their first bytes, for extensions lie.
+fn kind(path: &Path) -> Result<Kind> {
+    let head = head(path)?;
+    if let Some(format) = foreign_picture(&head) {
+        bail!(
+            "{}: {format} pictures cannot be read; convert it to PNG, JPEG or WebP",
+            path.display()
+        );
+    }
     let motion = matches!(extension(path).as_str(), "mjpg" | "mjpeg");
     let picture = head.starts_with(&[0xff, 0xd8, 0xff]) && !motion
         || head.starts_with(b"\x89PNG")
@@ -53,14 +112,14 @@ fn kind(path: &Path) -> Result<Kind> {
     Ok(if picture { Kind::Picture } else { Kind::Video })
 }
 
-/// The jobs for `inputs` written to `output`, and the files of folders that are no media and are left out.
+/// The jobs for `inputs` written to `output`, and what is left out of folders.
 ///
 /// One file to a file; several files, or folders, into a folder that keeps their structure.
 pub fn plan(
     inputs: &[PathBuf],
     output: &Path,
     codec: Option<Codec>,
-) -> Result<(Vec<Job>, Vec<PathBuf>)> {
+) -> Result<(Vec<Job>, Vec<LeftOut>)> {
     let mut jobs = Vec::new();
     let mut left_out = Vec::new();
     let into_folder = inputs.len() > 1
@@ -74,6 +133,12 @@ pub fn plan(
         }
         if !input.exists() {
             bail!("{}: there is no such file or folder", input.display());
+        }
+        if !input.is_file() {
+            bail!(
+                "{}: this is no file but a pipe, a socket or a device; copy what it gives into a file",
+                input.display()
+            );
         }
         let kind = kind(input)?;
         let target = match (into_folder, input.file_name()) {
@@ -117,7 +182,7 @@ fn walk(
     output: &Path,
     codec: Option<Codec>,
     jobs: &mut Vec<Job>,
-    left_out: &mut Vec<PathBuf>,
+    left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
     if same_file(folder, output) {
         bail!(
@@ -125,28 +190,50 @@ fn walk(
             folder.display()
         );
     }
-    // What is not media, hidden or our own is left where it is.
     let entries = WalkDir::new(folder)
+        .follow_links(true)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(|entry| !same_file(entry.path(), output));
     for entry in entries {
-        let entry = entry.with_context(|| format!("{}: cannot be read", folder.display()))?;
-        if !entry.file_type().is_file() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                left_out.push(not_walked(folder, error)?);
+                continue;
+            }
+        };
+        if entry.file_type().is_dir() {
             continue;
         }
         let path = entry.path();
         let name = entry.file_name();
         if name.as_encoded_bytes().ends_with(SUFFIX.as_bytes()) {
+            left_out.push(LeftOut::new(path, "left by a run that did not finish"));
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            left_out.push(LeftOut::new(
+                path,
+                "no file but a pipe, a socket or a device",
+            ));
             continue;
         }
         let known = VIDEO_EXTENSIONS.contains(&extension(path).as_str());
+        let head = head(path);
+        let nameless = extension(path).is_empty();
         let kind = match kind(path) {
             Ok(Kind::Picture) => Kind::Picture,
             // An unreadable or empty video must be heard of.
             Ok(Kind::Video) | Err(_) if known => Kind::Video,
+            Ok(_) if nameless && head.as_ref().is_ok_and(|head| is_container(head)) => Kind::Video,
             _ => {
-                left_out.push(path.to_owned());
+                let reason = match head.as_ref().map(|head| foreign_picture(head)) {
+                    Ok(Some(format)) => format!("{format} pictures cannot be read"),
+                    Ok(None) => "neither a picture nor known as a video by its name".into(),
+                    Err(_) => "empty or not readable".into(),
+                };
+                left_out.push(LeftOut::new(path, reason));
                 continue;
             }
         };
@@ -160,6 +247,23 @@ fn walk(
         });
     }
     Ok(())
+}
+
+/// What is said of something that cannot be looked into. A folder that cannot be read stops everything, before hours of
+/// work.
+fn not_walked(folder: &Path, error: walkdir::Error) -> Result<LeftOut> {
+    let path = error.path().unwrap_or(folder).to_owned();
+    if error.loop_ancestor().is_some() {
+        return Ok(LeftOut::new(&path, "a link to a folder that it lies in"));
+    }
+    // 40 is ELOOP: links that lead to each other.
+    let gone = error.io_error().is_some_and(|error| {
+        error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(40)
+    });
+    if gone && path.is_symlink() {
+        return Ok(LeftOut::new(&path, "a link to nothing"));
+    }
+    Err(error).with_context(|| format!("{}: cannot be read", folder.display()))
 }
 
 /// The output's name in a folder: the input's where its container can be written with the codec asked for, else
@@ -222,7 +326,11 @@ mod tests {
             ]
         );
         assert_eq!(jobs[2].kind, Kind::Picture);
-        assert_eq!(left_out, [root.join("notes.txt")]);
+        let left_out: Vec<_> = left_out.into_iter().map(|left| left.path).collect();
+        assert_eq!(
+            left_out,
+            [root.join(".c.mp4.floutage-partial"), root.join("notes.txt")]
+        );
     }
 
     #[test]

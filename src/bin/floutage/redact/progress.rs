@@ -80,12 +80,12 @@ impl Display {
                         let left = started.elapsed().as_secs_f64() * (1.0 - share) / share;
                         format!("{:.0} %, {left:.0} s left, ", share * 100.0)
                     });
-                    eprintln!(
+                    crate::say::err(&format!(
                         "{name}: {}{} frames, {:.0} frames/s, {regions}",
                         left.unwrap_or_default(),
                         progress.frames,
                         rate(started)
-                    );
+                    ));
                 }
             }
             Self::Nothing => {}

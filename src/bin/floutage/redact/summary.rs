@@ -3,37 +3,50 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use floutage::media::report::Report;
+use floutage::media::report::{Report, lossy};
 use serde::Serialize;
+
+use super::plan::LeftOut;
+use crate::say;
 
 /// The outcome of all files.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     files: Vec<Report>,
     errors: Vec<Failure>,
-    /// Files of input folders that are no media.
-    left_out: Vec<PathBuf>,
+    /// What input folders hold beside that.
+    left_out: Vec<LeftOut>,
+    /// Something could not be said.
+    #[serde(skip)]
+    unsaid: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Failure {
+    /// As in the reports of files.
+    #[serde(serialize_with = "lossy")]
     input: PathBuf,
     error: String,
 }
 
 impl Summary {
-    pub fn new(left_out: Vec<PathBuf>) -> Self {
+    pub fn new(left_out: Vec<LeftOut>) -> Self {
         Self {
             files: Vec::new(),
             errors: Vec::new(),
             left_out,
+            unsaid: false,
         }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.unsaid |= !say::out(line);
     }
 
     /// Notes a finished file and, unless `silent`, says so.
     pub fn add(&mut self, report: Report, silent: bool) {
         if !silent {
-            println!("{}", describe(&report));
+            self.say(&describe(&report));
         }
         self.files.push(report);
     }
@@ -42,17 +55,15 @@ impl Summary {
     pub fn fail(&mut self, input: PathBuf, error: &anyhow::Error) {
         self.errors.push(Failure {
             input,
-            error: format!("{error:#}"),
+            error: say::causes(error),
         });
     }
 
     /// Says what became of several files together; one file has said all.
-    pub fn print_total(&self) {
-        if !self.left_out.is_empty() {
-            println!(
-                "{} files are no media and were left out",
-                self.left_out.len()
-            );
+    pub fn print_total(&mut self) {
+        let left_out: Vec<String> = self.left_out.iter().map(LeftOut::line).collect();
+        for line in left_out {
+            self.say(&line);
         }
         if self.files.len() + self.errors.len() > 1 {
             let frames: u64 = self.files.iter().map(|report| report.frames).sum();
@@ -61,22 +72,24 @@ impl Summary {
                 .iter()
                 .map(|report| report.frames_failed_closed)
                 .sum();
-            println!(
+            let line = format!(
                 "{} files redacted, {} failed; {frames} frames, {failed} of them filled whole",
                 self.files.len(),
                 self.errors.len()
             );
+            self.say(&line);
         }
     }
 
     /// Prints everything as one JSON object.
-    pub fn print_json(&self) -> anyhow::Result<()> {
-        println!("{}", serde_json::to_string_pretty(self)?);
+    pub fn print_json(&mut self) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        self.say(&text);
         Ok(())
     }
 
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(u8::from(!self.errors.is_empty()))
+        ExitCode::from(u8::from(!self.errors.is_empty() || self.unsaid))
     }
 }
 

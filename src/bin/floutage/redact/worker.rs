@@ -1,0 +1,142 @@
+//! Videos in a process of their own: a decoder that crashes on a file takes neither the other files nor the clean-up
+//! along.
+//!
+//! The program starts itself with `--worker INPUT OUTPUT` among the arguments it was given. The worker redacts this one
+//! file and writes one JSON object a line to its standard output: its progress, and at last the outcome.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use anyhow::{Context, Result, anyhow};
+use floutage::Error;
+use floutage::media::partial::remove_leftover;
+use floutage::media::report::{Progress, Report};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+use super::STOP;
+use super::plan::Job;
+use crate::say;
+
+/// What a worker says.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    Progress(Progress),
+    Done(Box<Report>),
+    Failed { problem: String, interrupted: bool },
+}
+
+impl Line {
+    fn say(&self) {
+        if let Ok(text) = serde_json::to_string(self) {
+            say::out(&text);
+        }
+    }
+}
+
+/// The running worker; 0 when there is none.
+static RUNNING: AtomicI32 = AtomicI32::new(0);
+
+/// Asks the running worker to stop.
+pub fn interrupt() {
+    if let Some(worker) = Pid::from_raw(RUNNING.load(Ordering::SeqCst)) {
+        // It may be over already.
+        let _ = kill_process(worker, Signal::TERM);
+    }
+}
+
+/// In the worker: ends with the program that started it.
+pub fn follow_parent() {
+    // Without it the worker finishes its file, which does no harm.
+    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+}
+
+/// In the worker: tells how far it is.
+pub fn tell(progress: &Progress) {
+    Line::Progress(*progress).say();
+}
+
+/// In the worker: tells what became of the file.
+pub fn conclude(outcome: Result<Report>) {
+    match outcome {
+        Ok(report) => Line::Done(Box::new(report)).say(),
+        Err(error) => Line::Failed {
+            problem: say::causes(&error),
+            interrupted: matches!(error.downcast_ref(), Some(Error::Interrupted)),
+        }
+        .say(),
+    }
+}
+
+/// Redacts `job` in a worker.
+pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
+    // The name of the file may be another program's by now; this is the one that runs.
+    let this = PathBuf::from("/proc/self/exe");
+    let this = if this.exists() {
+        this
+    } else {
+        std::env::current_exe().context("the program's own file cannot be found")?
+    };
+    let mut arguments = std::env::args_os().skip(1);
+    let mut child = Command::new(this)
+        .arg0("floutage")
+        .args(arguments.next())
+        .arg("--worker")
+        .args([&job.input, &job.output])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("no process can be started for the file")?;
+    RUNNING.store(child.id() as i32, Ordering::SeqCst);
+    if STOP.requested() {
+        interrupt();
+    }
+    let mut outcome = None;
+    if let Some(said) = child.stdout.take() {
+        for line in BufReader::new(said).split(b'\n').map_while(Result::ok) {
+            // Libraries may write to standard output as well.
+            match serde_json::from_slice(&line) {
+                Ok(Line::Progress(state)) => progress(&state),
+                Ok(last) => outcome = Some(last),
+                Err(_) => {}
+            }
+        }
+    }
+    RUNNING.store(0, Ordering::SeqCst);
+    let status = child.wait().context("the file's process is lost")?;
+    match outcome {
+        Some(Line::Done(report)) => Ok(Report {
+            input: job.input.clone(),
+            output: job.output.clone(),
+            ..*report
+        }),
+        Some(Line::Failed {
+            interrupted: true, ..
+        }) => Err(Error::Interrupted.into()),
+        Some(Line::Failed { problem, .. }) => Err(anyhow!(problem)),
+        _ => {
+            remove_leftover(&job.output);
+            if STOP.requested() {
+                return Err(Error::Interrupted.into());
+            }
+            let problem = end(status);
+            Err(Error::media(job.input.display().to_string(), problem).into())
+        }
+    }
+}
+
+/// Why there is no outcome.
+fn end(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(9) => "the process that read it was killed; the memory may be too small".into(),
+        Some(signal) => format!(
+            "GStreamer or one of its decoders crashed on it (signal {signal}), and nothing was written; \
+             convert it to another codec or pixel format first"
+        ),
+        None => format!("the process that read it ended without a result ({status})"),
+    }
+}
