@@ -6,11 +6,13 @@
 //! | [`geometry`] | boxes in pixels, rounded outward |
 //! | [`frame`] | borrowed planes and strides |
 //! | [`detect`] | models, letterbox, output heads, NMS |
+//! | [`track`] | regions from frame to frame, with look-ahead |
 //! | [`redact`] | irreversible styles, in place |
+//! | [`evaluate`] | leaks against what is known to be in a clip |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
 //!
-//! Dependencies point one way: geometry, frame ← detect, redact ← gst ← media ← the program.
+//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
 pub mod detect;
