@@ -7,6 +7,7 @@ use std::time::Instant;
 use gst::prelude::*;
 
 use super::container::check_whole;
+use super::decoder_log::DecoderLog;
 use super::encode::{Container, Encoding};
 use super::partial::PartialFile;
 use super::pipeline::{Pipeline, Plan, Target};
@@ -62,6 +63,7 @@ pub fn redact_video(
         target: Target::File(partial.path(), container),
     };
     let pipeline = Pipeline::build(input, &plan)?;
+    let log = DecoderLog::listen();
     let outcome = run(&name, &pipeline, stop, progress)?;
     let mut report = summarise(&pipeline);
     report.frames_lost = report.frames_lost.max(outcome.lost);
@@ -70,6 +72,13 @@ pub fn redact_video(
         report.frames_lost = report.frames_lost.max(missing(&report, outcome.duration));
     }
     report.warnings.extend(damage);
+    if let Some(damage) = log.damage() {
+        // In how many pictures it shows is not known; in one at least.
+        if report.frames_lost == 0 {
+            report.frames_damaged = report.frames_damaged.max(1);
+        }
+        report.warnings.push(damage);
+    }
     report.input = input.to_owned();
     report.output = output.to_owned();
     report.encoder = options.encoding.encoder_name()?.to_owned();
