@@ -65,6 +65,7 @@ pub fn redact_video(
     let pipeline = Pipeline::build(input, &plan)?;
     let log = DecoderLog::listen();
     let outcome = run(&name, &pipeline, stop, progress)?;
+    let damage = damage.or_else(|| ends_early(&pipeline, outcome.duration));
     let mut report = summarise(&pipeline);
     report.frames_lost = report.frames_lost.max(outcome.lost);
     report.warnings = outcome.warnings;
@@ -97,6 +98,24 @@ pub fn redact_video(
     }
     partial.finish()?;
     Ok(report)
+}
+
+/// What is wrong when no stream lasts until the end that the container states, `duration` nanoseconds, by more than
+/// rounding. Of other containers the length is an estimate.
+fn ends_early(pipeline: &Pipeline, duration: u64) -> Option<String> {
+    const STATES_LENGTH: &[&str] = &["qtdemux", "matroskademux", "flvdemux", "asfdemux"];
+    let reached = pipeline.counters.reached.load(Ordering::Relaxed);
+    let lacks = duration.saturating_sub(reached);
+    if lacks < 500_000_000 + duration / 50
+        || !super::source::has_any(&pipeline.pipeline, STATES_LENGTH)
+    {
+        return None;
+    }
+    Some(format!(
+        "the container says that it lasts {:.1} s, but its streams end after {:.1} s",
+        duration as f64 / 1e9,
+        reached as f64 / 1e9
+    ))
 }
 
 /// About how many frames a damaged file of `duration` nanoseconds lacks after the last that could be read; at least 1.
