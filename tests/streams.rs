@@ -163,6 +163,30 @@ fn edit_lists_are_followed() {
     }
 }
 
+/// What a demuxer leaves out without a word shows by the length that the container states.
+#[test]
+fn streams_that_end_before_their_container_are_told() {
+    let folder = temp_dir();
+    let whole = Clip::new(Scene::new(160, 120, 50)).write(folder.path(), "whole.mkv");
+    let mut bytes = std::fs::read(&whole).expect("made");
+    // Matroska's Duration: its id, 8 bytes of length, milliseconds.
+    let head = bytes
+        .windows(3)
+        .position(|window| window == [0x44, 0x89, 0x88]);
+    let length = head.expect("it is there") + 3;
+    bytes[length..length + 8].copy_from_slice(&6000f64.to_be_bytes());
+    let input = folder.path().join("short.mkv");
+    std::fs::write(&input, bytes).expect("written");
+    let output = folder.path().join("o.mp4");
+    let report = redact(&input, &output, Scripted::nothing(), false).expect("it can be read");
+    assert_eq!(report.frames, 50);
+    assert!((90..=110).contains(&report.frames_lost), "{report:?}");
+    assert!(
+        report.warnings.iter().any(|text| text.contains("6.0 s")),
+        "{report:?}"
+    );
+}
+
 #[test]
 fn a_size_that_changes_in_the_middle_becomes_the_first_one() {
     let folder = temp_dir();

@@ -10,10 +10,9 @@ use crate::error::{Error, Result};
 ///
 /// MP4 and QuickTime: every top-level box ends inside the file and there is an index (`moov`). Matroska and
 /// WebM: the segment, where its size is known, ends inside the file. AVI: likewise the first RIFF chunk.
-/// Other formats are not checked.
 ///
 /// Returns what is wrong with a file of full length, of which a part can still be read: Matroska and WebM whose
-/// elements do not follow each other, at which demuxers stop without a word.
+/// elements do not follow each other, at which demuxers stop without a word; and what [`super::chain`] finds.
 ///
 /// Sources: ISO/IEC 14496-12, 4.2; RFC 8794, 6 and RFC 9559, 5.1; Microsoft's RIFF.
 ///
@@ -45,7 +44,7 @@ pub fn check_whole(path: &Path) -> Result<Option<String>> {
                 .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
             missing(8 + size, length)
         }
-        _ => None,
+        _ => return super::chain::problem(&file, length, &head).map_err(io),
     };
     match cut {
         None => Ok(None),

@@ -22,6 +22,8 @@ pub struct Counters {
     pub last: AtomicU64,
     /// End of the last decoded picture in nanoseconds of running time.
     pub end: AtomicU64,
+    /// End of the last packet of any stream likewise.
+    pub reached: AtomicU64,
     /// Width of the pictures.
     pub width: AtomicU32,
     /// Height of the pictures.

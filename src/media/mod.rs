@@ -4,8 +4,10 @@
 
 mod audio;
 pub mod bench;
+mod chain;
 pub mod container;
 mod counters;
+mod decoder_log;
 pub mod encode;
 mod ending;
 mod gif;

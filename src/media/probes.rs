@@ -37,6 +37,25 @@ pub fn watch_pictures(
     Ok(())
 }
 
+/// Notes until when the packets that pass `pad` last.
+pub fn note_end(pad: &gst::Pad, counters: &Arc<Counters>, guard: &Arc<Guard>) {
+    let counters = counters.clone();
+    guard.probe(pad, gst::PadProbeType::BUFFER, move |pad, info| {
+        if let Some(buffer) = info.buffer()
+            && let Some(time) = buffer.pts().or(buffer.dts())
+            && let Some(segment) = pad.sticky_event::<gst::event::Segment>(0)
+            && let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>()
+            && let Some(running) = segment.to_running_time(time)
+        {
+            let end = running + buffer.duration().unwrap_or_default();
+            counters
+                .reached
+                .fetch_max(end.nseconds(), Ordering::Relaxed);
+        }
+        Ok(gst::PadProbeReturn::Ok)
+    });
+}
+
 /// Counts everything that passes `pad`, pushed or pulled.
 pub fn note_moves(pad: &gst::Pad, counters: &Counters, guard: &Arc<Guard>) {
     let moved = counters.moved.clone();

@@ -191,6 +191,16 @@ fn playlist(input: &str) -> Error {
     )
 }
 
+/// True when one of `elements` is part of `pipeline`.
+pub fn has_any(pipeline: &gst::Pipeline, elements: &[&str]) -> bool {
+    pipeline
+        .iterate_recurse()
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter_map(|element| element.factory())
+        .any(|factory| elements.contains(&factory.name().as_str()))
+}
+
 /// Counts in `packets` the encoded pictures that demuxers in `pipeline` deliver, where one packet holds one picture
 /// that is to be shown: what the decoder does not make of them is lost.
 pub fn count_packets(pipeline: &gst::Pipeline, packets: Arc<AtomicU64>, guard: Arc<Guard>) {

@@ -8,7 +8,7 @@ use gst::prelude::*;
 
 use super::counters::Counters;
 use super::guard::Guard;
-use super::probes::note_moves;
+use super::probes::{note_end, note_moves};
 use super::source::{Kind, decoder};
 use super::wiring::{discard, pad, queue, wiring};
 use crate::error::{Error, Result};
@@ -73,6 +73,7 @@ impl Streams {
             .unwrap_or_else(|| source.query_caps(None));
         let entry = pad(&self.entry, "sink")?;
         let kind = Kind::of(&caps);
+        note_end(source, &self.counters, &self.guard);
         if kind != Kind::Video {
             miss_video(source, self.clone());
         }
@@ -120,14 +121,8 @@ impl Streams {
 
 /// True when the file is an MP4 or QuickTime file.
 fn is_mp4(streams: &Streams) -> bool {
-    streams.guard.pipeline().is_some_and(|pipeline| {
-        pipeline
-            .iterate_recurse()
-            .into_iter()
-            .filter_map(Result::ok)
-            .filter_map(|element| element.factory())
-            .any(|factory| factory.name() == "qtdemux")
-    })
+    let pipeline = streams.guard.pipeline();
+    pipeline.is_some_and(|pipeline| super::source::has_any(&pipeline, &["qtdemux"]))
 }
 
 /// Refuses pictures that are not encoded and have a palette: it does not come along, and they would turn out green.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use gst::prelude::*;
 
 use super::container::check_whole;
+use super::decoder_log::DecoderLog;
 use super::encode::{Container, Encoding};
 use super::partial::PartialFile;
 use super::pipeline::{Pipeline, Plan, Target, Tracking};
@@ -65,7 +66,9 @@ pub fn redact_video(
         target: Target::File(partial.path(), container),
     };
     let pipeline = Pipeline::build(input, &plan)?;
+    let log = DecoderLog::listen();
     let outcome = run(&name, &pipeline, stop, progress)?;
+    let damage = damage.or_else(|| ends_early(&pipeline, outcome.duration));
     let mut report = summarise(&pipeline);
     report.frames_lost = report.frames_lost.max(outcome.lost);
     report.warnings = outcome.warnings;
@@ -73,6 +76,13 @@ pub fn redact_video(
         report.frames_lost = report.frames_lost.max(missing(&report, outcome.duration));
     }
     report.warnings.extend(damage);
+    if let Some(damage) = log.damage() {
+        // In how many pictures it shows is not known; in one at least.
+        if report.frames_lost == 0 {
+            report.frames_damaged = report.frames_damaged.max(1);
+        }
+        report.warnings.push(damage);
+    }
     report.input = input.to_owned();
     report.output = output.to_owned();
     report.encoder = options.encoding.encoder_name()?.to_owned();
@@ -91,6 +101,24 @@ pub fn redact_video(
     }
     partial.finish()?;
     Ok(report)
+}
+
+/// What is wrong when no stream lasts until the end that the container states, `duration` nanoseconds, by more than
+/// rounding. Of other containers the length is an estimate.
+fn ends_early(pipeline: &Pipeline, duration: u64) -> Option<String> {
+    const STATES_LENGTH: &[&str] = &["qtdemux", "matroskademux", "flvdemux", "asfdemux"];
+    let reached = pipeline.counters.reached.load(Ordering::Relaxed);
+    let lacks = duration.saturating_sub(reached);
+    if lacks < 500_000_000 + duration / 50
+        || !super::source::has_any(&pipeline.pipeline, STATES_LENGTH)
+    {
+        return None;
+    }
+    Some(format!(
+        "the container says that it lasts {:.1} s, but its streams end after {:.1} s",
+        duration as f64 / 1e9,
+        reached as f64 / 1e9
+    ))
 }
 
 /// About how many frames a damaged file of `duration` nanoseconds lacks after the last that could be read; at least 1.
