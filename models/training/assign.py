@@ -4,10 +4,13 @@ An object belongs to the levels whose size range holds it (the ranges overlap, s
 learned twice), there to the cells near its centre. Where objects overlap, the smaller one wins.
 """
 
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from net import STRIDES, decode
+from net import STRIDES, decode, points
 
 # Square root of the area in pixels, per stride.
 RANGES = {4: (0.0, 22.0), 8: (14.0, 60.0), 16: (44.0, 130.0), 32: (100.0, float("inf"))}
@@ -16,49 +19,68 @@ INSIDE_WEIGHT = 0.5
 
 
 class Targets:
-    """Assigns the boxes of pictures of one size."""
+    """Assigns the boxes of square crops of one size."""
 
-    def __init__(self, centres, strides, classes):
-        self.centres, self.strides, self.classes = centres, strides, classes
-        reach = strides[:, 0]
-        self.low = torch.zeros_like(reach)
-        self.high = torch.zeros_like(reach)
-        for stride in STRIDES:
-            self.low[reach == stride], self.high[reach == stride] = RANGES[stride]
+    def __init__(self, side, classes):
+        self.centres, self.strides = points(side, side)
+        self.side, self.classes = side, classes
 
     def __call__(self, boxes):
         """Rows of class, corners, ignore to: index of the box that each cell learns (-1: none), the boxes that
         count, and the weight a x classes of "nothing here"."""
-        weights = torch.ones(len(self.centres), self.classes)
-        counted, ignored = boxes[boxes[:, 5] == 0], boxes[boxes[:, 5] != 0]
-        for row in ignored:
-            category = int(row[0])
-            inside = ((self.centres >= row[1:3]) & (self.centres <= row[3:5])).all(1)
-            # A region smaller than a cell may hold no centre at all: then its nearest cells.
-            near = (self.centres - (row[1:3] + row[3:5]) / 2).abs().amax(1) <= self.strides[:, 0] * 0.75
-            weights[inside | near, category] = 0
-        owner = torch.full((len(self.centres),), -1, dtype=torch.long)
-        if not len(counted):
-            return owner, counted, weights
+        rows = boxes.numpy()
+        ignored, counted = rows[rows[:, 5] != 0], rows[rows[:, 5] == 0]
+        # Large ones first, so that smaller ones overwrite them.
+        counted = counted[np.argsort(-(counted[:, 3:5] - counted[:, 1:3]).prod(1), kind="stable")]
+        owners, weights = [], []
+        for stride in STRIDES:
+            level_owner, level_weights = self.level(stride, counted, ignored)
+            owners.append(level_owner.reshape(-1))
+            weights.append(level_weights.reshape(-1, self.classes))
+        return (
+            torch.from_numpy(np.concatenate(owners)),
+            torch.from_numpy(counted),
+            torch.from_numpy(np.concatenate(weights)),
+        )
 
-        sizes = counted[:, 3:5] - counted[:, 1:3]
-        area = sizes.prod(1)
-        side = area.sqrt()
-        offset = (self.centres[:, None] - ((counted[:, 1:3] + counted[:, 3:5]) / 2)[None]).abs()
-        inside = (offset < sizes[None] / 2).all(-1)
-        central = (offset < 1.5 * self.strides[:, None]).all(-1)
-        # At least one cell per object, however small it is.
-        nearest = (offset <= 0.5 * self.strides[:, None] + 1e-3).all(-1)
-        fits = (side >= self.low[:, None]) & (side <= self.high[:, None])
-        learns = fits & ((inside & central) | nearest)
-        cost = torch.where(learns, area[None], torch.inf)
-        best, index = cost.min(1)
-        owner = torch.where(best < torch.inf, index, owner)
-        for category in range(self.classes):
-            of_class = counted[:, 0] == category
-            if of_class.any():
-                weights[inside[:, of_class].any(1) & (owner < 0), category] *= INSIDE_WEIGHT
-        return owner, counted, weights
+    def level(self, stride, counted, ignored):
+        """Slices of one level's grid: far fewer cells are touched than a comparison of all with all would take."""
+        cells = self.side // stride
+        owner = np.full((cells, cells), -1, np.int64)
+        inside = np.zeros((cells, cells, self.classes), bool)
+        weights = np.ones((cells, cells, self.classes), np.float32)
+        low, high = RANGES[stride]
+        for number, (category, x1, y1, x2, y2, _) in enumerate(counted.tolist()):
+            whole = window(x1, y1, x2, y2, stride)
+            inside[(*whole, int(category))] = True
+            if low <= math.sqrt((x2 - x1) * (y2 - y1)) <= high:
+                x, y = (x1 + x2) / 2, (y1 + y2) / 2
+                reach = 1.5 * stride
+                near = max(x1, x - reach), max(y1, y - reach), min(x2, x + reach), min(y2, y + reach)
+                owner[window(*near, stride)] = number
+                # At least one cell per object, however small it is.
+                owner[around(x, y, 0.5, stride)] = number
+        weights[inside & (owner < 0)[..., None]] = INSIDE_WEIGHT
+        for category, x1, y1, x2, y2, _ in ignored.tolist():
+            weights[(*window(x1, y1, x2, y2, stride), int(category))] = 0
+            # A region smaller than a cell may hold no centre at all: then its nearest cells.
+            weights[(*around((x1 + x2) / 2, (y1 + y2) / 2, 0.75, stride), int(category))] = 0
+        return owner, weights
+
+
+def window(x1, y1, x2, y2, stride):
+    """Rows and columns of the cells whose centres lie in a box."""
+
+    def span(low, high):
+        return slice(max(0, math.ceil(low / stride - 0.5)), max(0, math.floor(high / stride - 0.5) + 1))
+
+    return span(y1, y2), span(x1, x2)
+
+
+def around(x, y, cells, stride):
+    """Rows and columns of the cells whose centres are within so many cells of a point."""
+    reach = cells * stride + 1e-3
+    return window(x - reach, y - reach, x + reach, y + reach, stride)
 
 
 def overlap(found, wanted):

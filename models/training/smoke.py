@@ -21,7 +21,6 @@ import plates
 import weights
 from assign import Targets
 from export import Exported
-from net import points
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH, HEIGHT = 240, 180
@@ -116,7 +115,7 @@ def check_parts():
     expect(metrics.covered_scores(halves[:1], scores, wanted)[0] < 0, "one half does not cover it")
     expect(metrics.found_scores(halves + [0, 0, 1, 0], scores, wanted)[0] == 0.9, "an IoU over a half finds it")
 
-    targets = Targets(*points(64, 64), 2)
+    targets = Targets(64, 2)
     rows = torch.tensor([[0, 10.0, 10.0, 16.0, 16.0, 0], [1, 30.0, 30.0, 60.0, 60.0, 1]])
     owner, counted, ignored = targets(rows)
     strides = targets.strides[owner >= 0]

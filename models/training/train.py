@@ -31,7 +31,7 @@ import heads
 import mine
 import weights
 from assign import Targets, losses
-from net import Config, Detector, points
+from net import Config, Detector
 from sampler import Sampler
 
 BOX_WEIGHT = 2.0
@@ -170,7 +170,7 @@ def run(rank, args, pictures, model, hard, port):
             count = max(1, round(args.batch * (args.side / args.late_side) ** 2))
         side = sampler.side
         if side not in targets:
-            targets[side] = Targets(*points(side, side), model.config.classes)
+            targets[side] = Targets(side, model.config.classes)
         warm = min(1.0, (step - first + 1) / 100)
         rate = args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
         for group in optimiser.param_groups:
