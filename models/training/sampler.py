@@ -23,7 +23,7 @@ PLATE_BANK, DISTRACTOR_BANK = 800, 240
 class Sampler:
     """Draws square crops of `side` pixels with their boxes.
 
-    `hard`: picture index to boxes that a detector took for objects wrongly (see mine.py).
+    `hard`: picture index to regions that a detector took for objects wrongly (see mine.py).
     `heads`: what heads.read() gave.
     """
 

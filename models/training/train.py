@@ -55,7 +55,8 @@ def arguments():
     add("--ranks", type=int, default=min(2, os.cpu_count() or 1), help="processes, one thread each")
     add("--no-bf16", action="store_true", help="32 bits throughout, where the processor knows no bfloat16")
     add("--sources", type=json.loads, default=None, help='weights of the sources, as {"street": 2, "web": 1}')
-    add("--hard", help="list that mine.py wrote")
+    add("--hard", help="list that mine.py wrote: show these places more often")
+    add("--unsure", help="list that mine.py wrote: learn nothing at these places")
     add("--heads", help="folder of rendered heads (see heads.py)")
     add("--save-minutes", type=float, default=3, help="minutes between checkpoints")
     add("--log-steps", type=int, default=50, help="steps between two lines of the log")
@@ -250,12 +251,13 @@ def main():
     for picture in pictures:
         picture.load()
     hard = mine.read(args.hard, pictures) if args.hard else {}
+    unsure = mine.ignore(args.unsure, pictures) if args.unsure else 0
     if args.resume:
         model = Detector(Config.from_json(weights.load(last)["config"]))
     else:
         model = initial(args, pictures)
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{len(pictures)} pictures, {len(hard)} of them hard, {parameters} parameters", flush=True)
+    print(f"{len(pictures)} pictures, {len(hard)} hard, {unsure} unsure places, {parameters} parameters", flush=True)
     with open(os.path.join(args.out, "arguments.json"), "w", encoding="utf-8") as file:
         json.dump(vars(args), file, indent=1)
     if args.ranks == 1:

@@ -112,7 +112,7 @@ class Chooser:
 
     def __init__(self, pictures, weights, hard, hard_share, rng):
         self.pictures, self.rng = pictures, rng
-        self.hard = [(index, boxes) for index, boxes in hard.items() if boxes]
+        self.hard = [(index, [region["box"] for region in regions]) for index, regions in hard.items() if regions]
         self.hard_share = hard_share if self.hard else 0.0
         sources = {}
         for index, picture in enumerate(pictures):
