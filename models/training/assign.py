@@ -16,6 +16,8 @@ from net import STRIDES, decode, points
 RANGES = {4: (0.0, 22.0), 8: (14.0, 60.0), 16: (44.0, 130.0), 32: (100.0, float("inf"))}
 # Cells inside an object but not near its centre are neither clearly right nor clearly wrong.
 INSIDE_WEIGHT = 0.5
+# Learning cells of a picture up to which each counts fully; a single object has about so many.
+FULL_CELLS = 16
 
 
 class Targets:
@@ -98,27 +100,33 @@ def losses(logits, distances, boxes, targets, gamma=2.0):
     """Sums over a batch: classification, boxes, number of learning cells, sum of their IoU.
 
     Quality focal loss: a cell's target confidence is how well its box fits, so that confidence ranks by fit.
+    A picture with many learning cells counts by the root of their number: one crowd would otherwise weigh
+    as much as forty pictures of a single face.
     """
     wanted = torch.zeros_like(logits)
     weights = torch.ones_like(logits)
-    pictures, cells, rows = [], [], []
+    pictures, cells, rows, parts = [], [], [], []
     for number, picture in enumerate(boxes):
         owner, counted, weights[number] = targets(picture)
         learning = (owner >= 0).nonzero()[:, 0]
         pictures.append(torch.full_like(learning, number))
         cells.append(learning)
         rows.append(counted[owner[learning]])
+        parts.append(min(1.0, (FULL_CELLS / max(len(learning), 1)) ** 0.5))
+    parts = torch.tensor(parts)
     pictures, cells, rows = torch.cat(pictures), torch.cat(cells), torch.cat(rows)
 
-    box_loss, fit = distances.sum() * 0, torch.zeros(())
+    box_loss, fit, count = distances.sum() * 0, 0.0, 0.0
     if len(rows):
         found = decode(distances[pictures, cells], targets.centres[cells], targets.strides[cells])
         iou, diou = overlap(found, rows[:, 1:5])
-        box_loss = (1 - diou).sum()
-        fit = iou.detach().sum()
+        part = parts[pictures]
+        box_loss = ((1 - diou) * part).sum()
+        fit, count = float((iou.detach() * part).sum()), float(part.sum())
         categories = rows[:, 0].long()
         wanted[pictures, cells, categories] = iou.detach().clamp(min=0.05).sqrt()
         weights[pictures, cells, categories] = 1.0
+    weights *= parts[:, None, None]
     miss = (logits.detach().sigmoid() - wanted).abs().pow(gamma)
     entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    return (entropy * miss * weights).sum(), box_loss, len(rows), float(fit)
+    return (entropy * miss * weights).sum(), box_loss, count, fit

@@ -171,7 +171,8 @@ def main():
         call("mine.py", "--train", data, "--model", onnx, "--score", "0.02", "--class", "face", "--out", hard)
         call("mine.py", "--train", data, "--model", onnx, "--score", "0.1", "--class", "plate", "--out", unsure)
         second = os.path.join(folder, "second")
-        options = ["--init", onnx, "--width", "1.25", "--hard", hard, "--unsure", unsure, "--ranks", "1", "--minutes", "0.1"]
+        options = ["--init", onnx, "--width", "1.25", "--hard", hard, "--unsure", unsure]
+        options += ["--ranks", "1", "--minutes", "0.1"]
         call("train.py", "--train", data, "--out", second, "--side", "160", "--late-side", "192", *options)
         expect(os.path.exists(os.path.join(second, "last.pt")), "training goes on from an exported graph, wider")
 

@@ -212,7 +212,8 @@ def run(rank, args, pictures, model, hard, port):
             written = clock
     if rank == 0:
         store()
-        print(f"done: {step} steps, {crops} crops, {(before + time.monotonic() - started) / 60:.1f} minutes", flush=True)
+        minutes = (before + time.monotonic() - started) / 60
+        print(f"done: {step} steps, {crops} crops, {minutes:.1f} minutes", flush=True)
     if args.ranks > 1:
         dist.destroy_process_group()
 
