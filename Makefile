@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fmt doc bench fuzz clean
+.PHONY: help setup build demo test test-training fmt doc bench fuzz clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -11,7 +11,7 @@ CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.
 FUZZ_SECONDS ?= 60
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
 
 setup: ## Install what is missing: system packages, ONNX Runtime (idempotent)
 	@packaging/setup.sh
@@ -24,6 +24,9 @@ demo: ## Redact a clip (CLIP=...) into target/demo and say what happened
 
 test: ## Format, lints, all tests, documentation
 	@packaging/test.sh
+
+test-training: ## Train for a minute on drawn pictures (fetches PyTorch)
+	@packaging/test-training.sh
 
 fmt: ## Format the code
 	@cargo fmt
