@@ -267,6 +267,10 @@ fn check_models(checks: &mut Vec<Check>, models_dir: Option<&Path>) {
             Err(error) => {
                 let mend = match spec.url {
                     Some(_) => format!("run `floutage models pull {}`", spec.name),
+                    None if !absent => {
+                        "put the file there that models.toml describes, or correct its sha256"
+                            .into()
+                    }
                     None => "name its folder with --models-dir or FLOUTAGE_MODELS_DIR".into(),
                 };
                 Check::lack(MODELS, name, error.to_string(), mend)
