@@ -1,6 +1,6 @@
 //! What the streaming threads of one pipeline count.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the streaming threads count.
@@ -24,6 +24,8 @@ pub struct Counters {
     pub end: AtomicU64,
     /// End of the last packet of any stream likewise.
     pub reached: AtomicU64,
+    /// Whether the container states its length.
+    pub states_length: AtomicBool,
     /// Width of the pictures.
     pub width: AtomicU32,
     /// Height of the pictures.

@@ -229,6 +229,7 @@ impl Pipeline {
                 .add_many([&source, &parse])
                 .and_then(|()| source.link(&parse))
                 .map_err(wiring)?;
+            super::source::note_stated_length(&pipeline, counters.clone());
             super::source::count_packets(&pipeline, counters.packets.clone(), guard.clone());
             parse.connect_pad_added(move |_, pad| {
                 // A failure ends the pipeline; there is nothing to hand back.

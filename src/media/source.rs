@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gst::prelude::*;
 
+use super::counters::Counters;
 use super::guard::Guard;
 use crate::error::{Error, Result};
 
@@ -199,6 +200,19 @@ pub fn has_any(pipeline: &gst::Pipeline, elements: &[&str]) -> bool {
         .filter_map(Result::ok)
         .filter_map(|element| element.factory())
         .any(|factory| elements.contains(&factory.name().as_str()))
+}
+
+/// Notes in `counters` that a container states its length; of others what GStreamer says is an estimate. Asked later,
+/// `parsebin` has let go of its demuxer.
+pub fn note_stated_length(pipeline: &gst::Pipeline, counters: Arc<Counters>) {
+    // Of MP4 it would be that of the whole media, of which an edit list may show a part.
+    const STATE_LENGTH: &[&str] = &["matroskademux", "flvdemux", "asfdemux"];
+    pipeline.connect_deep_element_added(move |_, _, element| {
+        let states = element
+            .factory()
+            .is_some_and(|factory| STATE_LENGTH.contains(&factory.name().as_str()));
+        counters.states_length.fetch_or(states, Ordering::Relaxed);
+    });
 }
 
 /// Counts in `packets` the encoded pictures that demuxers in `pipeline` deliver, where one packet holds one picture

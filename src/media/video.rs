@@ -106,12 +106,10 @@ pub fn redact_video(
 /// What is wrong when no stream lasts until the end that the container states, `duration` nanoseconds, by more than
 /// rounding. Of other containers the length is an estimate.
 fn ends_early(pipeline: &Pipeline, duration: u64) -> Option<String> {
-    const STATES_LENGTH: &[&str] = &["qtdemux", "matroskademux", "flvdemux", "asfdemux"];
     let reached = pipeline.counters.reached.load(Ordering::Relaxed);
+    let states_length = pipeline.counters.states_length.load(Ordering::Relaxed);
     let lacks = duration.saturating_sub(reached);
-    if lacks < 500_000_000 + duration / 50
-        || !super::source::has_any(&pipeline.pipeline, STATES_LENGTH)
-    {
+    if lacks < 500_000_000 + duration / 50 || !states_length {
         return None;
     }
     Some(format!(
