@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// WebM: the segment, where its size is known, ends inside the file. AVI: likewise the first RIFF chunk.
 ///
 /// Returns what is wrong with a file of full length, of which a part can still be read: Matroska and WebM whose
-/// elements do not follow each other, at which demuxers stop without a word; and what [`super::chain`] finds.
+/// elements do not follow each other, at which demuxers stop without a word; and what `chain` finds.
 ///
 /// Sources: ISO/IEC 14496-12, 4.2; RFC 8794, 6 and RFC 9559, 5.1; Microsoft's RIFF.
 ///

@@ -5,7 +5,7 @@
 //!              └ other streams: dropped, or audio to the muxer
 //! ```
 //!
-//! A GIF comes from [`super::gif`] in place of everything before the second queue.
+//! A GIF comes from `gif` in place of everything before the second queue.
 //!
 //! `videoflip` applies the rotation tag before detection, so that faces stand upright; `videoscale` works only when
 //! the size changes in mid-stream, for the muxer keeps the first one; `floutagebin` ends in the gate.
