@@ -97,6 +97,23 @@ pub fn set_marker(buffer: &mut gst::BufferRef, marker: Marker) -> Result<(), gli
     Ok(())
 }
 
+/// Marks the buffer, a picture of `info`, with the regions it now has.
+///
+/// Errors: those of [`set_marker`].
+pub fn mark(
+    buffer: &mut gst::BufferRef,
+    state: State,
+    info: &gst_video::VideoInfo,
+) -> Result<(), glib::BoolError> {
+    let marker = Marker {
+        state,
+        regions: region_count(buffer),
+        width: info.width(),
+        height: info.height(),
+    };
+    set_marker(buffer, marker)
+}
+
 fn is_marker(meta: &gst::MetaRef<gst::Meta>) -> bool {
     meta.try_as_custom_meta()
         .is_some_and(|meta| meta.has_name(MARKER))

@@ -5,6 +5,7 @@ use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameRef, V
 
 use crate::error::{Error, Result};
 use crate::frame::{Colour, Frame, FrameMut, Matrix, PixelFormat};
+use crate::track::scene::Thumbnail;
 
 /// Caps that every element of this plugin takes: 8-bit 4:2:0 in system memory, of any size.
 pub fn caps() -> gst::Caps {
@@ -110,6 +111,21 @@ pub fn frame_mut<'a>(mapped: &'a mut VideoFrameRef<&mut gst::BufferRef>) -> Resu
         planes,
         &strides,
     )
+}
+
+/// The thumbnail of the buffer's picture; None when it cannot be read.
+pub fn thumbnail(info: &VideoInfo, buffer: &gst::BufferRef) -> Option<Thumbnail> {
+    let mapped = VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
+    Some(Thumbnail::new(&frame(&mapped).ok()?))
+}
+
+/// Length of one frame at `rate`; None at a rate of 0, which stands for one that varies.
+pub fn frame_length(rate: gst::Fraction) -> Option<gst::ClockTime> {
+    let (frames, seconds) = (
+        u64::try_from(rate.numer()).ok()?,
+        u64::try_from(rate.denom()).ok()?,
+    );
+    (frames > 0).then(|| gst::ClockTime::SECOND.mul_div_round(seconds, frames))?
 }
 
 /// Tells upstream that buffers may have any strides and offsets, said by their video meta.

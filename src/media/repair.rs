@@ -191,15 +191,7 @@ fn complete_field_order(caps: &gst::CapsRef) -> Option<gst::Caps> {
 fn frame_duration(pad: &gst::Pad) -> Option<gst::ClockTime> {
     let caps = pad.current_caps()?;
     let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
-    let (frames, seconds) = (
-        u64::try_from(rate.numer()).ok()?,
-        u64::try_from(rate.denom()).ok()?,
-    );
-    // A rate of 0 says that there is none; the duration of frames cannot be told then.
-    if frames == 0 {
-        return None;
-    }
-    gst::ClockTime::SECOND.mul_div_round(seconds, frames)
+    crate::gst::video::frame_length(rate)
 }
 
 /// `caps` with the unknown parts of their colorimetry filled in; None when nothing is to be done.

@@ -9,7 +9,7 @@ use gst_video::VideoFrameRef;
 
 use crate::detect::{Class, Detection, DetectorSettings, SharedDetector, StageTimes, open};
 use crate::gst::burst::{Burst, Due};
-use crate::gst::meta::{self, Marker, State as MarkerState};
+use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
 use crate::track::scene::{Change, Thumbnail};
 
@@ -95,21 +95,13 @@ impl FloutageDetect {
         if every <= 1 {
             return true;
         }
-        let view = VideoFrameRef::from_buffer_ref_readable(buffer, info)
-            .ok()
-            .and_then(|mapped| Some(Thumbnail::new(&video::frame(&mapped).ok()?)));
+        let view = video::thumbnail(info, buffer);
         lock(&self.state).turn.takes(every, view)
     }
 
     /// Puts a marker with `state` on the buffer.
     fn mark(&self, state: MarkerState, info: &gst_video::VideoInfo, buffer: &mut gst::BufferRef) {
-        let marker = Marker {
-            state,
-            regions: meta::region_count(buffer),
-            width: info.width(),
-            height: info.height(),
-        };
-        if meta::set_marker(buffer, marker).is_err() {
+        if meta::mark(buffer, state, info).is_err() {
             gst::warning!(
                 CAT,
                 imp = self,

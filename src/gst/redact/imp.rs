@@ -12,7 +12,7 @@ use super::OnMissing;
 use super::frozen::Frozen;
 use crate::detect::Class;
 use crate::gst::burst::{Burst, Due};
-use crate::gst::meta::{self, MarkedRegion, Marker, State as MarkerState};
+use crate::gst::meta::{self, MarkedRegion, State as MarkerState};
 use crate::gst::{lock, settings, video};
 use crate::redact::{Redactor, Settings};
 
@@ -363,13 +363,7 @@ impl BaseTransformImpl for FloutageRedact {
                 stats.regions[marked.region.class as usize] += 1;
             }
         }
-        let marker = Marker {
-            state: MarkerState::Redacted,
-            regions: meta::region_count(buffer),
-            width: info.width(),
-            height: info.height(),
-        };
-        if meta::set_marker(buffer, marker).is_err() {
+        if meta::mark(buffer, MarkerState::Redacted, info).is_err() {
             gst::warning!(
                 CAT,
                 imp = self,

@@ -8,9 +8,8 @@ use gst_base::prelude::*;
 use gst_base::subclass::BaseTransformMode;
 use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
-use gst_video::VideoFrameRef;
 
-use crate::gst::meta::{self, Marker, State as MarkerState};
+use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
 use crate::track::scene::{Change, Thumbnail};
 use crate::track::window::{Item, Window};
@@ -68,14 +67,9 @@ impl State {
     /// Length of one frame.
     fn frame_duration(&self) -> gst::ClockTime {
         let rate = self.info.as_ref().map(gst_video::VideoInfo::fps);
-        rate.and_then(|rate| {
-            let (frames, seconds) = (rate.numer(), rate.denom());
-            let (frames, seconds) = (u64::try_from(frames).ok()?, u64::try_from(seconds).ok()?);
-            // A rate of 0 stands for one that varies.
-            (frames > 0).then(|| gst::ClockTime::SECOND.mul_div_round(seconds, frames))?
-        })
-        .filter(|length| !length.is_zero())
-        .unwrap_or(USUAL_FRAME)
+        rate.and_then(video::frame_length)
+            .filter(|length| !length.is_zero())
+            .unwrap_or(USUAL_FRAME)
     }
 
     /// What happened in the picture since the last buffer.
@@ -83,9 +77,7 @@ impl State {
         let Some(info) = &self.info else {
             return Change::Still;
         };
-        let view = VideoFrameRef::from_buffer_ref_readable(buffer, info)
-            .ok()
-            .and_then(|mapped| Some(Thumbnail::new(&video::frame(&mapped).ok()?)));
+        let view = video::thumbnail(info, buffer);
         let change = match (&view, &self.view) {
             (Some(now), Some(before)) => now.change_from(before),
             _ => Change::Still,
@@ -141,13 +133,7 @@ impl State {
             }
             let changed = buffer.make_mut();
             meta::replace_regions(changed, &regions, width as usize, height as usize);
-            let marker = Marker {
-                state: MarkerState::Analysed,
-                regions: meta::region_count(changed),
-                width,
-                height,
-            };
-            if meta::set_marker(changed, marker).is_err() {
+            if meta::mark(changed, MarkerState::Analysed, info).is_err() {
                 gst::warning!(CAT, "the marker was refused; the frame will be filled");
             }
         }
