@@ -149,6 +149,7 @@ def run(rank, args, pictures, model, hard, port):
     written, reported = started, started
     sums, first, skipped = np.zeros(5), step, 0
     progress = before / budget
+    parent = os.getppid()
 
     def store():
         weights.save(
@@ -166,6 +167,9 @@ def run(rank, args, pictures, model, hard, port):
         )
 
     while progress < 1:
+        # With several ranks the parent only waits; if it was ended, so is the run.
+        if args.ranks > 1 and os.getppid() != parent:
+            sys.exit("train: the process that started this one has ended")
         if args.late_side and progress > 0.8:
             sampler.side = args.late_side
             count = max(1, round(args.batch * (args.side / args.late_side) ** 2))
