@@ -13,7 +13,7 @@ use gst::MetaAPI;
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::detect::{Class, Detection};
+use crate::detect::{Certainty, Class, Detection};
 use crate::geometry::BBox;
 use crate::redact::Region;
 use crate::track::{Observed, TrackedRegion};
@@ -148,7 +148,7 @@ pub fn add_regions(
     height: usize,
 ) {
     for (index, detection) in detections.iter().enumerate() {
-        let own = exact(&detection.bbox).field("confident", detection.confident);
+        let own = exact(&detection.bbox).field("certainty", detection.certainty.name());
         let details = gst::Structure::builder("detection")
             .field("confidence", f64::from(detection.confidence));
         let params = [details.build(), own.build()];
@@ -274,9 +274,10 @@ pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
         Observed {
             bbox: exact.unwrap_or_else(|| rect(&meta)),
             class: class(&meta),
-            confident: own
-                .and_then(|own| own.get::<bool>("confident").ok())
-                .unwrap_or(true),
+            certainty: own
+                .and_then(|own| own.get::<&str>("certainty").ok())
+                .and_then(|name| Certainty::ALL.into_iter().find(|one| one.name() == name))
+                .unwrap_or(Certainty::Confident),
         }
     };
     buffer
@@ -347,7 +348,7 @@ mod tests {
                 bbox: BBox::new(1.0, 1.0, 9.0, 9.0),
                 class: Class::Face,
                 confidence: 0.5,
-                confident: true,
+                certainty: Certainty::Confident,
             }],
             16,
             16,
@@ -380,7 +381,7 @@ mod tests {
             bbox,
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         add_regions(buffer, &[detection], 200, 200);
         let region = regions(buffer)[0].region;
@@ -401,12 +402,12 @@ mod tests {
             bbox,
             class: Class::Face,
             confidence: 0.2,
-            confident: false,
+            certainty: Certainty::Faint,
         };
         add_regions(buffer, &[detection, detection], 200, 200);
         let seen = observed(buffer);
         assert_eq!(seen.len(), 2);
-        assert!(!seen[0].confident && seen[0].bbox == bbox);
+        assert!(seen[0].certainty == Certainty::Faint && seen[0].bbox == bbox);
         let tracked = TrackedRegion {
             bbox,
             class: Class::Plate,

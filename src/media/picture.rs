@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::detect::{Class, Detection, Detector, StageTimes};
+use crate::detect::{Certainty, Class, Detection, Detector, StageTimes};
 use crate::error::{Error, Result};
 use crate::frame::{Colour, Frame, FrameMut, PixelFormat};
 use crate::media::partial::{PartialFile, refuse_same};
@@ -180,6 +180,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// one only: it is looked at as it is stored, over black and over white.
 fn detect(pixels: &Pixels, detector: &mut dyn Detector) -> Result<(Vec<Detection>, StageTimes)> {
     let (mut detections, mut times) = detector.detect(&pixels.frame()?)?;
+    // The others need a track.
+    let sure = |found: &Detection| found.certainty == Certainty::Confident;
+    detections.retain(sure);
     if pixels.is_opaque() {
         return Ok((detections, times));
     }
@@ -189,7 +192,7 @@ fn detect(pixels: &Pixels, detector: &mut dyn Detector) -> Result<(Vec<Detection
         times.letterbox += more.letterbox;
         times.inference += more.inference;
         times.decode += more.decode;
-        for detection in found {
+        for detection in found.into_iter().filter(sure) {
             unite(&mut detections, detection);
         }
     }
