@@ -263,7 +263,17 @@ pub fn regions(buffer: &gst::BufferRef) -> Vec<MarkedRegion> {
 
 /// What the buffer's regions say was detected, as exactly as they say it. Those of foreign elements count as sure.
 pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
-    let observe = |meta: gst::MetaRef<'_, VideoRegionOfInterestMeta>| {
+    let observe = |it: Detection| Observed {
+        bbox: it.bbox,
+        class: it.class,
+        certainty: it.certainty,
+    };
+    detections(buffer).into_iter().map(observe).collect()
+}
+
+/// As [`observed`], with confidences; 1 where the region says none.
+pub fn detections(buffer: &gst::BufferRef) -> Vec<Detection> {
+    let detection = |meta: gst::MetaRef<'_, VideoRegionOfInterestMeta>| {
         let own = meta.param(OWN);
         let corner = |name: &str| own?.get::<f64>(name).ok().map(|value| value as f32);
         let exact = corner("x1")
@@ -271,9 +281,13 @@ pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
             .zip(corner("x2").zip(corner("y2")))
             .map(|((x1, y1), (x2, y2))| BBox::new(x1, y1, x2, y2))
             .filter(BBox::is_valid);
-        Observed {
+        Detection {
             bbox: exact.unwrap_or_else(|| rect(&meta)),
             class: class(&meta),
+            confidence: meta
+                .param("detection")
+                .and_then(|param| param.get::<f64>("confidence").ok())
+                .map_or(1.0, |value| value as f32),
             certainty: own
                 .and_then(|own| own.get::<&str>("certainty").ok())
                 .and_then(|name| Certainty::ALL.into_iter().find(|one| one.name() == name))
@@ -282,7 +296,7 @@ pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
     };
     buffer
         .iter_meta::<VideoRegionOfInterestMeta>()
-        .map(observe)
+        .map(detection)
         .collect()
 }
 
