@@ -48,6 +48,8 @@ impl BoxResult {
 /// All that was found out about a clip or a set of pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
+    /// True for pictures, which have no order in time: each box is a track of its own.
+    pub pictures: bool,
     /// Frames looked at.
     pub frames: u64,
     /// Frames of which the detections are known.

@@ -190,7 +190,7 @@ mod tests {
             text += &format!("{frame},1,100,100,30,40,1,1,1\n{frame},2,200,100,8,10,1,1,1\n");
             text += &format!("{frame},3,300,100,60,14,0,2,1\n");
         }
-        Truth::parse(&text).unwrap()
+        Truth::parse(&text, None).unwrap()
     }
 
     fn over(x: f32, y: f32, width: f32, height: f32) -> Redacted {

@@ -12,16 +12,23 @@
 //! Invariant: boxes that the truth marks as to be ignored neither leak nor count as redacted without need, and what is
 //! detected there is neither right nor wrong.
 
+mod coco;
 mod coverage;
 mod evaluation;
 mod figures;
 mod interval;
 mod matching;
+mod mot;
+mod pixels;
+mod results;
 mod truth;
 
+pub use coco::{Picture, Pictures};
 pub use coverage::{Altered, Redacted, Regions};
 pub use evaluation::{BoxResult, ENOUGH, Evaluation, Seen};
 pub use figures::{ALL_HEIGHTS, BUCKETS, Figures, Heights, Rate, TrackResult, buckets};
 pub use interval::{bootstrap, wilson};
 pub use matching::{LEAST_IOU, Matches, matches};
+pub use pixels::{Difference, Luma};
+pub use results::Results;
 pub use truth::{Truth, TruthBox};

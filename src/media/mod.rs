@@ -10,6 +10,7 @@ mod counters;
 mod decoder_log;
 pub mod encode;
 mod ending;
+pub mod frames;
 mod gif;
 mod guard;
 pub mod partial;

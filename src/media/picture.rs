@@ -165,6 +165,26 @@ pub fn redact_picture(
     })
 }
 
+/// Reads the picture `input`, upright, and has `look` look at it. Nothing is written.
+///
+/// Errors: those of [`redact_picture`] that concern reading, and whatever `look` returns.
+pub fn look_at<T>(input: &Path, look: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<T> {
+    let pixels = codec::decode(input, &read(input)?)?;
+    look(&pixels.frame()?)
+}
+
+/// What would be redacted in the picture `input`, and its width and height in pixels. Nothing is written.
+///
+/// Errors: those of [`redact_picture`] that concern reading and detecting.
+pub fn find_in_picture(
+    input: &Path,
+    detector: &mut dyn Detector,
+) -> Result<(Vec<Detection>, (usize, usize))> {
+    let pixels = codec::decode(input, &read(input)?)?;
+    let (found, _) = detect(&pixels, detector)?;
+    Ok((found, (pixels.width, pixels.height)))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     let error = |source| Error::io(path, "reading", source);
     let length = fs::metadata(path).map_err(error)?.len();

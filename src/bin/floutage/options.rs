@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use clap::Args;
 use floutage::Result;
 use floutage::detect::tiles::TileSpec;
-use floutage::detect::{DetectorSettings, SharedDetector, open};
+use floutage::detect::{Class, DetectorSettings, SharedDetector, open};
 use floutage::gst::MOST_EVERY;
 use floutage::media::encode::{Codec, Encoding, Preset};
 use floutage::media::pipeline::Tracking;
@@ -178,6 +178,15 @@ pub struct RedactionArgs {
 }
 
 impl RedactionArgs {
+    /// Whether a margin was asked for, for regions of `class`.
+    pub fn has_margin(&self, class: Class) -> bool {
+        let own = match class {
+            Class::Face => self.face_margin,
+            Class::Plate => self.plate_margin,
+        };
+        own.or(self.margin).is_some()
+    }
+
     /// The library's settings.
     pub fn settings(&self) -> Result<Settings> {
         let mut settings = Settings {

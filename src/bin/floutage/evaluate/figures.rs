@@ -11,7 +11,8 @@ pub struct Row {
     pub figures: Figures,
 }
 
-fn name(heights: Heights) -> String {
+/// "12 to 24" and the like.
+pub fn name(heights: Heights) -> String {
     match heights {
         ALL_HEIGHTS => "all".to_owned(),
         (0.0, most) => format!("under {most}"),
@@ -46,7 +47,7 @@ pub fn all(evaluation: &Evaluation) -> Value {
         let tracks = tracks.iter().filter(|track| track.class == class);
         tracks.map(track_figures).collect()
     });
-    json!({
+    let mut all = json!({
         "frames": evaluation.frames,
         "frames_analysed": evaluation.analysed,
         "classes": classes,
@@ -56,7 +57,11 @@ pub fn all(evaluation: &Evaluation) -> Value {
         "false_areas": by_class(&|class| evaluation.false_areas[class as usize].into()),
         "false_areas_per_frame": evaluation.false_areas.iter().sum::<u64>() as f64
             / evaluation.frames.max(1) as f64,
-    })
+    });
+    if let (true, Some(all)) = (evaluation.pictures, all.as_object_mut()) {
+        all.remove("tracks");
+    }
+    all
 }
 
 fn figures(row: &Row) -> Value {

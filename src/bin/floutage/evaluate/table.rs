@@ -36,8 +36,13 @@ pub fn all(evaluation: &Evaluation) -> String {
         let count = evaluation.false_areas[class as usize];
         format!("{:.2} {class} areas", count as f64 / frames)
     });
+    let word = if evaluation.pictures {
+        "pictures"
+    } else {
+        "frames"
+    };
     text.push_str(&format!(
-        "\n{} frames; {:.2} % of what is neither face nor plate altered; per frame {} where nothing is\n",
+        "\n{} {word}; {:.2} % of what is neither face nor plate altered; in each {} where nothing is\n",
         evaluation.frames,
         evaluation.over_redaction() * 100.0,
         areas.join(" and ")
@@ -55,29 +60,34 @@ fn each_row(evaluation: &Evaluation, mut line: impl FnMut(Class, Row)) {
 
 fn leaks(evaluation: &Evaluation) -> String {
     let mut text = format!(
-        "{:7}{:14}{:>7}{:>10}{:>18}{:>15}{:>18}{:>18}{:>9}\n",
-        "",
-        "height",
-        "boxes",
-        "leak rate",
-        "95 % interval",
-        "leaky frames",
-        "tracks that leak",
-        "95 % interval",
-        "longest"
+        "{:7}{:14}{:>7}{:>10}{:>18}",
+        "", "height", "boxes", "leak rate", "95 % interval"
     );
+    if !evaluation.pictures {
+        text.push_str(&format!(
+            "{:>15}{:>18}{:>18}{:>9}",
+            "leaky frames", "tracks that leak", "95 % interval", "longest"
+        ));
+    }
+    text.push('\n');
     each_row(evaluation, |class, Row { name, figures }| {
         text.push_str(&format!(
-            "{:7}{name:14}{:>7}{:>10}{:>18}{:>15}{:>18}{:>18}{:>9}\n",
+            "{:7}{name:14}{:>7}{:>10}{:>18}",
             class.name(),
             figures.leaks.all,
             share(&figures.leaks),
-            interval(&figures.leaks),
-            of(&figures.frames),
-            of(&figures.tracks),
-            interval(&figures.tracks),
-            figures.longest_run
+            interval(&figures.leaks)
         ));
+        if !evaluation.pictures {
+            text.push_str(&format!(
+                "{:>15}{:>18}{:>18}{:>9}",
+                of(&figures.frames),
+                of(&figures.tracks),
+                interval(&figures.tracks),
+                figures.longest_run
+            ));
+        }
+        text.push('\n');
     });
     text
 }
