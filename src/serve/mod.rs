@@ -1,0 +1,8 @@
+//! The gateway: cameras in, redacted streams and recordings out.
+//!
+//! Invariant: nothing in the main process ever holds an unredacted picture. Each camera is decoded, redacted and encoded
+//! in a worker process; what comes out of it are encoded redacted pictures and numbers.
+
+pub mod config;
+pub mod state;
+pub mod web;
