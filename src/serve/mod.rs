@@ -4,5 +4,12 @@
 //! in a worker process; what comes out of it are encoded redacted pictures and numbers.
 
 pub mod config;
+mod filler;
+pub mod gateway;
+mod rtsp;
 pub mod state;
+pub mod supervisor;
+mod unit;
 pub mod web;
+pub mod wire;
+pub mod worker;
