@@ -116,7 +116,7 @@ impl KeyFrames {
                         return Ok(gst::PadProbeReturn::Ok);
                     };
                     let mut due = crate::gst::lock(&due);
-                    let now = due.is_none_or(|due| pts >= due)
+                    let now = due.is_none_or(|due| pts >= due || pts + interval < due)
                         || keep.asked[index].swap(false, Ordering::Relaxed);
                     if now {
                         *due = Some(pts + interval);

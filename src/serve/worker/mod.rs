@@ -112,13 +112,7 @@ fn play(job: &Job, camera: &Camera, out: &Outlet) -> Result<(), Failure> {
         .bus()
         .ok_or_else(|| Error::media(&job.name, "the pipeline has no bus"))?;
     let refused = |_| Error::media(&job.name, "the pipeline does not start");
-    let first = if camera.looped {
-        gst::State::Paused
-    } else {
-        gst::State::Playing
-    };
-    let mut looping = camera.looped;
-    if let Err(error) = camera.pipeline.set_state(first) {
+    if let Err(error) = camera.pipeline.set_state(gst::State::Playing) {
         return Err(bus.pop_filtered(&[gst::MessageType::Error]).map_or_else(
             || refused(error).into(),
             |message| failure(camera, &message),
@@ -136,24 +130,11 @@ fn play(job: &Job, camera: &Camera, out: &Outlet) -> Result<(), Failure> {
     loop {
         let left = Duration::from_secs(1).saturating_sub(watch.last.elapsed());
         let wait = gst::ClockTime::try_from(left).unwrap_or_default();
-        let kinds = [
-            gst::MessageType::Error,
-            gst::MessageType::Eos,
-            gst::MessageType::SegmentDone,
-            gst::MessageType::AsyncDone,
-        ];
-        if let Some(message) = bus.timed_pop_filtered(wait, &kinds) {
+        if let Some(message) =
+            bus.timed_pop_filtered(wait, &[gst::MessageType::Error, gst::MessageType::Eos])
+        {
             match message.view() {
-                gst::MessageView::AsyncDone(_) if looping => {
-                    looping = false;
-                    // From here on the file ends in "segment done", and not in an end of stream.
-                    seek(camera, gst::SeekFlags::FLUSH)?;
-                    camera
-                        .pipeline
-                        .set_state(gst::State::Playing)
-                        .map_err(refused)?;
-                }
-                gst::MessageView::SegmentDone(_) => seek(camera, gst::SeekFlags::empty())?,
+                gst::MessageView::Eos(_) if camera.looped => again(camera)?,
                 gst::MessageView::Eos(_) => {
                     return Err(Failure {
                         problem: "the camera ended the stream".into(),
@@ -183,18 +164,11 @@ fn play(job: &Job, camera: &Camera, out: &Outlet) -> Result<(), Failure> {
     }
 }
 
-fn seek(camera: &Camera, more: gst::SeekFlags) -> Result<()> {
-    let none = gst::ClockTime::NONE;
+/// Plays a file from its beginning. Everything of it has come through: its end drained the look-ahead.
+fn again(camera: &Camera) -> Result<()> {
     camera
         .pipeline
-        .seek(
-            1.0,
-            gst::SeekFlags::SEGMENT | more,
-            gst::SeekType::Set,
-            gst::ClockTime::ZERO,
-            gst::SeekType::None,
-            none,
-        )
+        .seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO)
         .map_err(|_| {
             Error::media(
                 camera.guard.input(),

@@ -189,7 +189,7 @@ fn thin(room: &gst::Element, traffic: &Arc<Traffic>, guard: &Arc<Guard>) -> Resu
             }
             if early || before.closed.load(Ordering::Relaxed) {
                 before.thinned.fetch_add(1, Ordering::Relaxed);
-                return Ok(gst::PadProbeReturn::Drop);
+                return Ok(gst::PadProbeReturn::Handled);
             }
             Ok(gst::PadProbeReturn::Ok)
         },
@@ -372,7 +372,7 @@ impl Way<'_> {
                     .unwrap_or_default();
                 let mut due = lock(&due);
                 if time < *due && *due - time <= SNAPSHOTS {
-                    return Ok(gst::PadProbeReturn::Drop);
+                    return Ok(gst::PadProbeReturn::Handled);
                 }
                 *due = time + SNAPSHOTS;
                 Ok(gst::PadProbeReturn::Ok)
