@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::config::Config;
 use super::config::camera::Camera;
+use super::config::outputs::Recording as RecordingSettings;
 use super::config::{Problem, edit};
+use super::fragments::{Muxer, Taker};
+use super::hls::Live;
+use super::record::{self, Recorder, Seen};
 use super::rtsp::Server;
 use super::state::{CameraSettings, CameraStatus, Recording, Site};
 use super::supervisor::{Supervisor, Workers};
@@ -16,6 +21,16 @@ use crate::gst::lock;
 struct Running {
     camera: Camera,
     supervisor: Supervisor,
+    /// Ends after the supervisor, with everything that it got.
+    _muxer: Option<Muxer>,
+    live: Option<Live>,
+    recorded: Option<Recorded>,
+}
+
+/// Where a camera's recordings are.
+struct Recorded {
+    settings: RecordingSettings,
+    seen: Seen,
 }
 
 /// The gateway; everything stops when it is dropped.
@@ -76,16 +91,48 @@ impl Gateway {
     fn run(&self, camera: &Camera, config: &Config) -> Result<Running> {
         let supervisor = Supervisor::start(camera, self.workers.clone(), None)?;
         let codec = camera.encode.resolve()?.codec;
+        let shared = &supervisor.shared;
         self.server.add(
             &camera.name,
             codec,
             camera.sub.is_some(),
             config.rtsp.multicast,
-            &supervisor.shared,
+            shared,
         )?;
+        let live = camera.hls.then(Live::default);
+        let mut takers: Vec<Box<dyn Taker>> = Vec::new();
+        if let Some(live) = &live {
+            takers.push(Box::new(live.clone()));
+        }
+        let recorded = camera
+            .record
+            .resolve(&camera.name)?
+            .map(|settings| Recorded {
+                settings,
+                seen: Seen::default(),
+            });
+        if let Some(recorded) = &recorded {
+            let teller = shared.clone();
+            let tell = Box::new(move |problem| lock(&teller.report).last_error = Some(problem));
+            takers.push(Box::new(Recorder::new(
+                recorded.settings.clone(),
+                recorded.seen.clone(),
+                tell,
+            )));
+        }
+        let muxer = if takers.is_empty() {
+            None
+        } else {
+            let muxer = Muxer::start(&camera.name, codec, takers, shared.dropped.clone())?;
+            shared.full.add(muxer.output());
+            Some(muxer)
+        };
         Ok(Running {
             camera: camera.clone(),
             supervisor,
+            _muxer: muxer,
+            live,
+            recorded,
         })
     }
 
@@ -154,26 +201,32 @@ impl Site for Gateway {
         self.reload()
     }
 
-    fn recordings(&self, _camera: &str) -> Vec<Recording> {
-        Vec::new()
+    fn recordings(&self, camera: &str) -> Vec<Recording> {
+        let folder = self.of(camera, |running| {
+            Some(running.recorded.as_ref()?.settings.directory.clone())
+        });
+        folder.map_or_else(Vec::new, |folder| record::list(&folder))
     }
 
-    fn recording_path(&self, _camera: &str, _file: &str) -> Option<PathBuf> {
-        None
+    fn recording_path(&self, camera: &str, file: &str) -> Option<PathBuf> {
+        let folder = self.of(camera, |running| {
+            Some(running.recorded.as_ref()?.settings.directory.clone())
+        })?;
+        let known = record::list(&folder)
+            .into_iter()
+            .any(|recording| recording.file == file);
+        known.then(|| folder.join(file))
     }
 
-    fn hls(&self, _camera: &str, _name: &str) -> Option<(Vec<u8>, &'static str)> {
-        None
+    fn hls(&self, camera: &str, name: &str) -> Option<(Vec<u8>, &'static str)> {
+        self.of(camera, |running| running.live.clone())?.part(name)
     }
 
     fn snapshot(&self, camera: &str) -> Option<Vec<u8>> {
-        let state = lock(&self.state);
-        let running = state
-            .cameras
-            .iter()
-            .find(|running| running.camera.name == camera)?;
-        let snapshot = lock(&running.supervisor.shared.report).snapshot.clone();
-        snapshot.map(|snapshot| snapshot.to_vec())
+        let snapshot = self.of(camera, |running| {
+            lock(&running.supervisor.shared.report).snapshot.clone()
+        })?;
+        Some(snapshot.to_vec())
     }
 
     fn ready(&self) -> bool {
@@ -183,6 +236,17 @@ impl Site for Gateway {
 }
 
 impl Gateway {
+    /// What `look` finds of `camera`.
+    fn of<T>(&self, camera: &str, look: impl FnOnce(&Running) -> Option<T>) -> Option<T> {
+        let state = lock(&self.state);
+        look(
+            state
+                .cameras
+                .iter()
+                .find(|running| running.camera.name == camera)?,
+        )
+    }
+
     fn status(&self, running: &Running) -> CameraStatus {
         let shared = &running.supervisor.shared;
         let report = lock(&shared.report).clone();
@@ -199,13 +263,15 @@ impl Gateway {
             detect_every: counts.detect_every.max(1),
             frames: counts.frames,
             frames_failed_closed: counts.failed_closed,
-            frames_dropped: counts.dropped
-                + shared.dropped.load(std::sync::atomic::Ordering::Relaxed),
+            frames_dropped: counts.dropped + shared.dropped.load(Relaxed),
             regions: counts.regions,
             inference_seconds: counts.inference_seconds,
             reconnects: report.reconnects,
             last_error: report.last_error,
-            recording: false,
+            recording: running
+                .recorded
+                .as_ref()
+                .is_some_and(|it| it.seen.recording.load(Relaxed)),
             clients: self.server.clients(&running.camera.name),
         }
     }
