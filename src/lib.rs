@@ -11,6 +11,7 @@
 //! | [`evaluate`] | leaks against what is known to be in a clip |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
+//! | [`serve`] | cameras in, redacted streams and recordings out |
 //!
 //! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
@@ -23,6 +24,7 @@ pub mod geometry;
 pub mod gst;
 pub mod media;
 pub mod redact;
+pub mod serve;
 pub mod track;
 
 pub use error::{Error, Result};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, doctor, evaluate, models, redact};
+use crate::{bench, check_config, doctor, evaluate, models, redact, serve};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -26,6 +26,13 @@ pub enum Command {
     Evaluate(Box<evaluate::Args>),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
+    /// Serve cameras, redacted, as RTSP streams, recordings and a web page, as a configuration file has it.
+    Serve(serve::Args),
+    /// Say what is wrong with a configuration of `serve`, by key, value and line.
+    CheckConfig(check_config::Args),
+    /// One camera of `serve`, which starts this by itself.
+    #[command(name = serve::WORKER, hide = true)]
+    ServeWorker,
 }
 
 impl Command {
@@ -41,6 +48,9 @@ impl Command {
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Serve(args) => serve::run(args),
+            Self::CheckConfig(args) => check_config::run(args),
+            Self::ServeWorker => serve::run_worker(),
         }
     }
 }

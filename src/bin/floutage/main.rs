@@ -1,6 +1,7 @@
 //! The `floutage` program.
 
 mod bench;
+mod check_config;
 mod cli;
 mod doctor;
 mod evaluate;
@@ -9,6 +10,7 @@ mod models;
 mod options;
 mod redact;
 mod say;
+mod serve;
 
 use std::process::ExitCode;
 
