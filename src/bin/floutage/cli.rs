@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, doctor, evaluate, models, redact};
+use crate::{bench, doctor, evaluate, manual, models, password, redact};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -26,6 +26,13 @@ pub enum Command {
     Evaluate(Box<evaluate::Args>),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
+    /// Print the hash of a password, for the configuration of the web page.
+    Password(password::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 impl Command {
@@ -41,6 +48,9 @@ impl Command {
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
+            Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         }
     }
 }

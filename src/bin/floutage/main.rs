@@ -5,8 +5,10 @@ mod cli;
 mod doctor;
 mod evaluate;
 mod logging;
+mod manual;
 mod models;
 mod options;
+mod password;
 mod redact;
 mod say;
 
