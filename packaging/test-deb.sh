@@ -18,10 +18,7 @@ command -v mmdebstrap >/dev/null || apt-get install -y -qq --no-install-recommen
 root=$(mktemp -d /tmp/floutage-debian-XXXXXX)
 # shellcheck disable=SC2064  # the folder's name as it is now
 trap "rm -rf '$root'" EXIT
-# As this machine gets its packages.
-mmdebstrap --quiet --mode=root --variant=minbase --include=ca-certificates bookworm "$root" \
-    /etc/apt/sources.list.d/debian.sources 2>/dev/null ||
-    mmdebstrap --quiet --mode=root --variant=minbase bookworm "$root"
+mmdebstrap --quiet --mode=root --variant=minbase bookworm "$root"
 cp "$package" "$root/tmp/floutage.deb"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }

@@ -186,6 +186,7 @@ const steps = {
     await page.waitForSelector("#video:not([hidden])");
     await page.click("#edit");
     await page.click("#draw");
+    await page.evaluate(() => scrollTo(0, 0));
     const box = await page.locator("#overlay").boundingBox();
     const at = (x, y) => [box.x + x * box.width, box.y + y * box.height];
     for (const [x, y] of [[0.6, 0.3], [0.9, 0.3], [0.9, 0.7], [0.6, 0.7]]) await page.mouse.click(...at(x, y));
@@ -262,6 +263,7 @@ const steps = {
     for (const page of [one, other]) {
       await page.goto("/cameras/car%20park");
       await page.click("#edit");
+      await page.waitForSelector("#tools:not([hidden])");
       await page.locator("#margin").focus();
       await page.keyboard.press("ArrowRight");
     }

@@ -443,7 +443,12 @@ impl Client {
         Reply {
             status: reply.status().as_u16(),
             headers: reply.headers().clone(),
-            body: reply.body_mut().read_to_vec().expect("a body"),
+            body: reply
+                .body_mut()
+                .with_config()
+                .limit(u64::MAX)
+                .read_to_vec()
+                .expect("a body"),
         }
     }
 }

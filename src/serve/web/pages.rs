@@ -76,7 +76,7 @@ impl Pages {
             template.render(context! {
                 t => words,
                 language => language.code(),
-                assets => format!("/assets/{}", self.version),
+                assets => minijinja::Value::from_safe_string(format!("/assets/{}", self.version)),
                 user => view.session.as_ref().map(|session| &session.user),
                 admin => view.session.as_ref().is_some_and(|session| session.role == Role::Admin),
                 camera => &view.camera,

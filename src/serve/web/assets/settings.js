@@ -86,6 +86,7 @@ export function startSettings(path) {
     editing = on;
     editor.enable(on);
     byId("fields").disabled = !on;
+    document.body.classList.toggle("editing", on);
     for (const id of ["tools", "decide"]) byId(id).hidden = !on;
     byId("edit").hidden = on;
     changed();
