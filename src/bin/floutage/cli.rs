@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check_config, doctor, evaluate, models, redact, serve};
+use crate::{bench, check_config, doctor, evaluate, manual, models, password, redact, serve};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -33,6 +33,13 @@ pub enum Command {
     /// One camera of `serve`, which starts this by itself.
     #[command(name = serve::WORKER, hide = true)]
     ServeWorker,
+    /// Print the hash of a password, for the configuration of the web page.
+    Password(password::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 impl Command {
@@ -51,6 +58,9 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             Self::CheckConfig(args) => check_config::run(args),
             Self::ServeWorker => serve::run_worker(),
+            Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
+            Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         }
     }
 }
