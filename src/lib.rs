@@ -11,10 +11,12 @@
 //! | [`evaluate`] | leaks against what is known to be in a clip |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
+//! | [`batch`] | archives: every file once, with an account |
 //!
-//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
+//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
+pub mod batch;
 pub mod detect;
 pub mod error;
 pub mod evaluate;
