@@ -300,6 +300,17 @@ pub fn detections(buffer: &gst::BufferRef) -> Vec<Detection> {
         .collect()
 }
 
+/// Class and confidence, 0 to 1, of those of the buffer's regions whose confidence is known: detections, not yet tracked.
+pub fn confidences(buffer: &gst::BufferRef) -> Vec<(Class, f64)> {
+    buffer
+        .iter_meta::<VideoRegionOfInterestMeta>()
+        .filter_map(|meta| {
+            let confidence = meta.param("detection")?.get::<f64>("confidence").ok()?;
+            Some((class(&meta), confidence))
+        })
+        .collect()
+}
+
 fn rect(meta: &VideoRegionOfInterestMeta) -> BBox {
     let (x, y, width, height) = meta.rect();
     BBox::from_xywh(x as f32, y as f32, width as f32, height as f32)

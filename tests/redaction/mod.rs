@@ -73,6 +73,7 @@ pub fn redact(
         overwrite: true,
         draw: false,
         strict: false,
+        tally: false,
     };
     let (stop, over) = (Stop::new(), AtomicBool::new(false));
     std::thread::scope(|scope| {

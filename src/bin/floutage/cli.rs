@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check_config, doctor, evaluate, manual, models, password, redact, serve};
+use crate::{
+    batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve,
+};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -18,6 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Redact video files, pictures, or folders of them.
     Redact(Box<redact::Args>),
+    /// Redact an archive: every file once, resumable, several at once, with an account; also on a cluster.
+    Batch(Box<batch::Args>),
     /// List, check, download or inspect detection models.
     Models(models::Args),
     /// Measure speed and memory on a clip, against a plain transcode. Writes nothing.
@@ -45,12 +49,17 @@ pub enum Command {
 impl Command {
     /// True when warnings are not to be shown.
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::Redact(args) if args.is_quiet())
+        match self {
+            Self::Redact(args) => args.is_quiet(),
+            Self::Batch(args) => args.is_quiet(),
+            _ => false,
+        }
     }
 
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Redact(args) => redact::run(*args),
+            Self::Batch(args) => batch::run(*args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
