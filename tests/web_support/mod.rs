@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use floutage::serve::config::web::{Role, Secret, User, WebSettings};
+use floutage::serve::config::secret::Secret;
+use floutage::serve::config::web::{Role, User, WebSettings};
 use floutage::serve::state::{CameraSettings, CameraStatus, Health, Recording, Site};
 use floutage::serve::web::{self, Handle, Limits, password};
 use floutage::{Error, Result};
@@ -34,7 +35,7 @@ pub const SIZE: (u32, u32) = (640, 360);
 static USERS: LazyLock<Vec<User>> = LazyLock::new(|| {
     let user = |(name, word): (&str, &str), role| User {
         name: name.into(),
-        password_hash: Secret::new(password::hash(word).expect("hashable")),
+        password_hash: Secret::from(password::hash(word).expect("hashable")),
         role,
     };
     vec![user(ADMIN, Role::Admin), user(VIEWER, Role::Viewer)]

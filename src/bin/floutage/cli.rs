@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, doctor, evaluate, manual, models, password, redact};
+use crate::{bench, check_config, doctor, evaluate, manual, models, password, redact, serve};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -33,6 +33,13 @@ pub enum Command {
     /// Write the manual pages into a folder.
     #[command(hide = true)]
     Man(manual::ManArgs),
+    /// Serve cameras, redacted, as RTSP streams, recordings and a web page, as a configuration file has it.
+    Serve(serve::Args),
+    /// Say what is wrong with a configuration of `serve`, by key, value and line.
+    CheckConfig(check_config::Args),
+    /// One camera of `serve`, which starts this by itself.
+    #[command(name = serve::WORKER, hide = true)]
+    ServeWorker,
 }
 
 impl Command {
@@ -51,6 +58,9 @@ impl Command {
             Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
             Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
             Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
+            Self::Serve(args) => serve::run(args),
+            Self::CheckConfig(args) => check_config::run(args),
+            Self::ServeWorker => serve::run_worker(),
         }
     }
 }

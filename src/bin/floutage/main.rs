@@ -1,6 +1,7 @@
 //! The `floutage` program.
 
 mod bench;
+mod check_config;
 mod cli;
 mod doctor;
 mod evaluate;
@@ -11,6 +12,7 @@ mod options;
 mod password;
 mod redact;
 mod say;
+mod serve;
 
 use std::process::ExitCode;
 
