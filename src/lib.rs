@@ -12,10 +12,12 @@
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
 //! | [`serve`] | cameras in, redacted streams and recordings out |
+//! | [`batch`] | archives: every file once, with an account |
 //!
-//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
+//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
+pub mod batch;
 pub mod detect;
 pub mod error;
 pub mod evaluate;

@@ -11,10 +11,21 @@ use super::report::{Progress, Report, Stop};
 use super::run::run;
 use super::video::summarise;
 use super::wiring::pad;
-use crate::detect::SharedDetector;
+use crate::detect::{Detection, SharedDetector};
 use crate::error::Result;
-use crate::gst::meta::{MarkedRegion, regions};
+use crate::gst::meta::{self, MarkedRegion, State};
 use crate::redact;
+
+/// What was found in one frame.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// What the detector said, the doubtful included; None when it left the frame out or failed.
+    pub detections: Option<Vec<Detection>>,
+    /// What the redactor was given.
+    pub regions: Vec<MarkedRegion>,
+    /// True when there is no proof that the frame was analysed: the redactor fills it.
+    pub filled: bool,
+}
 
 /// The regions that the redactor gets, frame by frame, and the counters of the run.
 ///
@@ -26,7 +37,7 @@ pub fn find_regions(
     tracking: Tracking,
     stop: &Stop,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Vec<Vec<MarkedRegion>>, Report)> {
+) -> Result<(Vec<Found>, Report)> {
     let plan = Plan::Redact {
         detector,
         settings,
@@ -42,23 +53,57 @@ pub fn find_regions(
         target: Target::Unencoded,
     };
     let pipeline = Pipeline::build(input, &plan)?;
-    let frames = Arc::new(Mutex::new(Vec::new()));
+    let (mut detected, mut redacted) = (Taken::default(), Taken::default());
     if let Some(bin) = &pipeline.bin {
-        let all = frames.clone();
+        let end = pad(bin.detect().upcast_ref(), "src")?;
+        detected = take(&pipeline, &end, |buffer| {
+            let state = meta::marker(buffer).map(|marker| marker.state);
+            (state == Some(State::Analysed)).then(|| meta::detections(buffer))
+        });
         let entry = pad(bin.redact().upcast_ref(), "sink")?;
-        pipeline
-            .guard
-            .probe(&entry, gst::PadProbeType::BUFFER, move |_, info| {
-                if let Some(buffer) = info.buffer() {
-                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.push(regions(buffer));
-                }
-                Ok(gst::PadProbeReturn::Ok)
+        redacted = take(&pipeline, &entry, |buffer| {
+            let regions = meta::regions(buffer);
+            let proof = meta::marker(buffer).is_some_and(|marker| {
+                marker.state == State::Analysed && marker.regions as usize == regions.len()
             });
+            Found {
+                detections: None,
+                regions,
+                filled: !proof,
+            }
+        });
     }
     run(&input.display().to_string(), &pipeline, stop, progress)?;
-    let found = std::mem::take(&mut *frames.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut found = std::mem::take(&mut *redacted.lock().unwrap_or_else(PoisonError::into_inner));
+    let detected = std::mem::take(&mut *detected.lock().unwrap_or_else(PoisonError::into_inner));
+    // The tracker keeps every frame and their order.
+    for (frame, detections) in found.iter_mut().zip(detected) {
+        frame.detections = detections;
+    }
     let mut report = summarise(&pipeline);
     report.frames = found.len() as u64;
     Ok((found, report))
+}
+
+/// What was read off each buffer, in order.
+type Taken<T> = Arc<Mutex<Vec<T>>>;
+
+/// Reads something off every buffer that passes `pad`.
+fn take<T: Send + 'static>(
+    pipeline: &Pipeline,
+    pad: &gst::Pad,
+    read: impl Fn(&gst::BufferRef) -> T + Send + Sync + 'static,
+) -> Taken<T> {
+    let all = Taken::default();
+    let kept = all.clone();
+    pipeline
+        .guard
+        .probe(pad, gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(buffer) = info.buffer() {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push(read(buffer));
+            }
+            Ok(gst::PadProbeReturn::Ok)
+        });
+    all
 }

@@ -1,5 +1,6 @@
 //! The `floutage` program.
 
+mod batch;
 mod bench;
 mod check_config;
 mod cli;
