@@ -254,4 +254,32 @@ mod tests {
             "{shown}"
         );
     }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let text = format!(
+            "[web]\nlisten = \"0.0.0.0:80\"\nmetrics-token = \"short\"\n\n[[web.users]]\nname = \"anne\"\n\
+             password-hash = \"{hash}\"\n\n[[web.users]]\nname = \"anne\"\npassword-hash = \"hunter2\"\n",
+            hash = hash()
+        );
+        let problems = super::super::Config::parse(&text).unwrap_err();
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        for (line, key) in [
+            (2, "listen"),
+            (3, "metrics-token"),
+            (10, "name"),
+            (11, "password-hash"),
+        ] {
+            assert!(
+                problems
+                    .iter()
+                    .any(|problem| problem.line == Some(line) && problem.what.starts_with(key)),
+                "{line}, {key}: {told:?}"
+            );
+        }
+        assert!(
+            told.iter()
+                .all(|problem| !problem.contains("hunter2") && !problem.contains("short"))
+        );
+    }
 }
