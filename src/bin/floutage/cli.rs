@@ -32,7 +32,7 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// One camera of `serve`, which starts this by itself.
     #[command(name = serve::WORKER, hide = true)]
-    ServeWorker,
+    ServeWorker(serve::WorkerArgs),
 }
 
 impl Command {
@@ -50,7 +50,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args),
             Self::Serve(args) => serve::run(args),
             Self::CheckConfig(args) => check_config::run(args),
-            Self::ServeWorker => serve::run_worker(),
+            Self::ServeWorker(_) => serve::run_worker(),
         }
     }
 }

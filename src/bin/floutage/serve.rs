@@ -101,12 +101,19 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// This program as a camera's worker.
-fn worker() -> Command {
+/// This program as the worker of `camera`; the name is there for people who look at processes.
+fn worker(camera: &str) -> Command {
     // The name of the file may be another program's by now; this is the one that runs.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("floutage").arg(WORKER);
+    command.arg0("floutage").arg(WORKER).arg(camera);
     command
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WorkerArgs {
+    /// The camera's name.
+    #[arg(value_name = "NAME")]
+    _camera: String,
 }
 
 /// The hidden command: one camera, for the gateway at the other end of standard input.
