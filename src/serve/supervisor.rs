@@ -42,7 +42,6 @@ const GOOD: Duration = Duration::from_secs(30);
 const UNKNOWN: Form = Form {
     width: 1280,
     height: 720,
-    rate: (0, 1),
 };
 
 /// What others may know about a camera.
@@ -215,7 +214,6 @@ fn small(form: Form, camera: &Camera) -> Form {
     Form {
         width,
         height: height.max(16),
-        ..form
     }
 }
 
@@ -384,13 +382,8 @@ impl Keeper {
                 stream,
                 width,
                 height,
-                rate,
             } => {
-                self.streams[stream as usize].form = Form {
-                    width,
-                    height,
-                    rate,
-                };
+                self.streams[stream as usize].form = Form { width, height };
                 if stream == Stream::Full {
                     lock(&self.shared.report).size = Some((width, height));
                 }

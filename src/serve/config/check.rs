@@ -283,8 +283,19 @@ impl Check<'_> {
                 Err(Error::setting("jitter", camera.jitter, "5s or less")),
             );
         }
-        // Zones apart, so that they are not reported as something in [redact].
-        self.note(&here, Redact::default().settings(&camera.zones));
+        for zone in &camera.zones {
+            // Apart, so that they are not reported as something in [redact].
+            if Redact::default()
+                .settings(std::slice::from_ref(zone))
+                .is_err()
+            {
+                let allowed = "3 or more corners [x, y], each from 0 to 1";
+                self.note::<()>(
+                    &here,
+                    Err(Error::setting("zones", format!("{zone:?}"), allowed)),
+                );
+            }
+        }
         self.detect(&section("detect"), &camera.detect);
         self.note(&section("redact"), camera.redact.settings(&[]));
         self.note(&section("encode"), camera.encode.resolve());
