@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training deb test-deb fmt doc bench fuzz clean
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -42,6 +42,9 @@ doc: setup ## Build the library's documentation
 
 bench: setup ## Run the micro-benchmarks
 	@cargo bench --locked
+
+leaks: build ## Print the README's table of what leaks on the rendered clips
+	@packaging/leaks.py target/release/floutage
 
 fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
 	@packaging/fuzz.sh "$(FUZZ_SECONDS)"
