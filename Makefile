@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training fmt doc bench fuzz clean
+.PHONY: help setup build demo test test-training test-kills fmt doc bench fuzz clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -27,6 +27,9 @@ test: ## Format, lints, all tests, documentation
 
 test-training: ## Train for a minute on drawn pictures (fetches PyTorch)
 	@packaging/test-training.sh
+
+test-kills: setup ## Kill a batch of 50 clips a hundred times
+	@FLOUTAGE_KILLS=100 FLOUTAGE_KILL_CLIPS=50 cargo test --locked --test batch_kill -- --nocapture
 
 fmt: ## Format the code
 	@cargo fmt

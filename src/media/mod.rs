@@ -22,6 +22,7 @@ mod repair;
 pub mod report;
 pub mod requirements;
 pub mod run;
+pub mod sample;
 mod source;
 mod stamps;
 mod streams;

@@ -22,6 +22,7 @@ const NOT_SETTINGS: &[&str] = &[
     "quiet",
     "json",
     "tally",
+    "sample",
 ];
 /// Settings that do not bear on the result, or of which the models' hash tells more.
 const WITHOUT_EFFECT: &[&str] = &["models_dir", "inference_threads", "model"];
