@@ -4,6 +4,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean
+.PHONY: help setup build demo test test-training test-kills fmt doc bench fuzz clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -33,6 +34,8 @@ deb: ## Make the Debian package in target/debian
 
 test-deb: deb ## Install the Debian package in a clean Debian 12 and run `floutage doctor` there (as root)
 	@packaging/test-deb.sh
+test-kills: setup ## Kill a batch of 50 clips a hundred times
+	@FLOUTAGE_KILLS=100 FLOUTAGE_KILL_CLIPS=50 cargo test --locked --test batch_kill -- --nocapture
 
 fmt: ## Format the code
 	@cargo fmt

@@ -24,6 +24,8 @@ pub mod report;
 pub mod requirements;
 pub mod run;
 pub(crate) mod source;
+pub mod sample;
+mod source;
 mod stamps;
 mod streams;
 pub mod tally;
