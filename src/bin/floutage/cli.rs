@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve};
+use crate::{
+    batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve,
+};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
