@@ -185,7 +185,7 @@ fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players) {
         client.set_content_length_limit(REQUEST);
         let (begin, end) = (players.clone(), players.clone());
         client.connect_play_request(move |client, context| {
-            let path = context.uri().map(|uri| auth::path(uri)).unwrap_or_default();
+            let path = context.uri().map(auth::path).unwrap_or_default();
             lock(&begin).insert(number(client), path);
         });
         client.connect_teardown_request({
