@@ -11,10 +11,14 @@
 //! | [`evaluate`] | leaks against what is known to be in a clip |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
+//! | [`audit`] | the tamper-evident record |
+//! | [`sandbox`] | what a process may reach |
+//! | [`verify`] | what a finished file holds beside its pictures |
 //!
 //! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
+pub mod audit;
 pub mod detect;
 pub mod error;
 pub mod evaluate;
@@ -23,7 +27,9 @@ pub mod geometry;
 pub mod gst;
 pub mod media;
 pub mod redact;
+pub mod sandbox;
 pub mod track;
+pub mod verify;
 
 pub use error::{Error, Result};
 

@@ -68,3 +68,18 @@ fn models_toml() {
 fn picture() {
     replay("picture", fuzz::picture);
 }
+
+#[test]
+fn container() {
+    replay("container", fuzz::container);
+}
+
+#[test]
+fn record() {
+    replay("record", fuzz::record);
+}
+
+#[test]
+fn truth() {
+    replay("truth", fuzz::truth);
+}

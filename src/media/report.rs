@@ -50,6 +50,9 @@ pub struct Report {
     pub redact_ns: u64,
     /// What went wrong and was survived.
     pub warnings: Vec<String>,
+    /// How the process that did it was confined, as [`crate::sandbox::Confinement`] names it; empty where nobody asked.
+    #[serde(default)]
+    pub confinement: String,
 }
 
 /// Writes a path as text, whatever bytes are in it.

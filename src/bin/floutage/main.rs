@@ -1,7 +1,9 @@
 //! The `floutage` program.
 
+mod audit;
 mod bench;
 mod cli;
+mod confine;
 mod doctor;
 mod evaluate;
 mod logging;
@@ -9,6 +11,7 @@ mod models;
 mod options;
 mod redact;
 mod say;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::STOP;
 use super::plan::Job;
+use crate::confine;
 use crate::say;
 
 /// What a worker says.
@@ -81,7 +82,9 @@ pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Re
         std::env::current_exe().context("the program's own file cannot be found")?
     };
     let mut arguments = std::env::args_os().skip(1);
-    let mut child = Command::new(this)
+    let mut command = Command::new(this);
+    confine::quieten(&mut command, confine::registry().as_deref());
+    let mut child = command
         .arg0("floutage")
         .args(arguments.next())
         .arg("--worker")
