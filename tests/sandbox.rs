@@ -18,13 +18,19 @@ use gst::prelude::*;
 /// Set in a test program that is to confine itself: the folder to work in.
 const INNER: &str = "FLOUTAGE_TEST_CONFINED";
 
-/// A plugin of GStreamer's own.
-fn system_plugin() -> PathBuf {
+/// The plugin of GStreamer's own that has `element`, not loaded yet.
+fn plugin_of(element: &str) -> PathBuf {
     gst::init().expect("GStreamer starts");
-    let factory = gst::ElementFactory::find("videotestsrc").expect("installed");
+    let factory = gst::ElementFactory::find(element).expect("installed");
     let plugin = factory.plugin().expect("from a plugin");
     plugin.filename().expect("from a file")
 }
+
+/// Copies of two plugins, to be loaded before and after.
+const PLUGINS: [(&str, &str); 2] = [
+    ("videotestsrc", "plugins/libgstvideotestsrc.so"),
+    ("audiotestsrc", "else/libgstaudiotestsrc.so"),
+];
 
 /// Runs the test `name` of this program once more, in `folder`.
 fn again(name: &str, folder: &Path) {
@@ -45,12 +51,12 @@ fn inside_nothing_else_is_in_reach() {
         skip!("this kernel has no Landlock");
     }
     let folder = temp_dir();
-    for part in ["in", "out", "else"] {
+    for part in ["in", "out", "else", "plugins"] {
         fs::create_dir(folder.path().join(part)).expect("a folder");
         fs::write(folder.path().join(part).join("file"), part).expect("a file");
     }
-    for copy in ["before.so", "after.so"] {
-        fs::copy(system_plugin(), folder.path().join("else").join(copy)).expect("a copy");
+    for (element, copy) in PLUGINS {
+        fs::copy(plugin_of(element), folder.path().join(copy)).expect("a copy");
     }
     again("inside_nothing_else_is_in_reach", folder.path());
     assert_eq!(
@@ -58,16 +64,14 @@ fn inside_nothing_else_is_in_reach() {
         "redacted"
     );
     let left = names(&folder.path().join("else"));
-    assert_eq!(left, ["after.so", "before.so", "file"]);
+    assert_eq!(left, ["file", "libgstaudiotestsrc.so"]);
 }
 
 fn confined(folder: &Path) {
     let at = |name: &str| folder.join(name);
     gst::init().expect("GStreamer starts");
-    assert!(
-        gst::Plugin::load_file(at("else/before.so")).is_ok(),
-        "before, it can be loaded"
-    );
+    let load = |(_, copy): (&str, &str)| gst::Plugin::load_file(at(copy));
+    assert!(load(PLUGINS[0]).is_ok(), "before, it can be loaded");
     let listener = TcpListener::bind("127.0.0.1:0").expect("before, ports can be taken");
     let address = listener.local_addr().expect("an address");
     let confinement = Sandbox::new()
@@ -110,8 +114,7 @@ fn confined(folder: &Path) {
     refused("connections", TcpStream::connect(address).map(drop));
     refused("ports", TcpListener::bind("127.0.0.1:0").map(drop));
     refused("packets", UdpSocket::bind("127.0.0.1:0").map(drop));
-    let plugin = gst::Plugin::load_file(at("else/after.so"));
-    assert!(plugin.is_err(), "a plugin from elsewhere");
+    assert!(load(PLUGINS[1]).is_err(), "a plugin from elsewhere");
     // Threads that are started later are confined, too.
     let elsewhere = at("else/file");
     std::thread::spawn(move || {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::detect::places::Surroundings;
 
 /// Folders of libraries, and other files and folders, that are read while decoding and detecting: those of the system, of ONNX
-/// Runtime, of GStreamer's plugins, and of every library that is loaded already. Nothing of the user's own.
+/// Runtime, of GStreamer's plugins; and every library that is loaded already. Nothing of the user's own.
 pub fn system_places() -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut libraries: BTreeSet<PathBuf> = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"]
         .map(PathBuf::from)
@@ -57,18 +57,14 @@ fn folder(file: PathBuf) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-/// Folders of the libraries that this process has loaded.
+/// The libraries that this process has loaded: a process that it starts may need them again.
 fn loaded() -> BTreeSet<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let files = maps
         .lines()
         .filter(|line| line.contains(" r-xp ") && line.contains(".so"));
     files
-        .filter_map(|line| {
-            folder(PathBuf::from(
-                line.split_once('/').map(|(_, path)| format!("/{path}"))?,
-            ))
-        })
+        .filter_map(|line| Some(PathBuf::from(format!("/{}", line.split_once('/')?.1))))
         .collect()
 }
 

@@ -103,21 +103,23 @@ fn describe(args: &Args, settings: &floutage::redact::Settings) -> Result<Value>
     let class = |class: &floutage::redact::ClassSettings| {
         format!("{}, {}, margin {}", class.style, class.shape, class.margin)
     };
+    // As it was given: 0.1, and not the next number that 32 bits can hold.
+    let short = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
     let [red, green, blue] = settings.fill_colour;
     Ok(json!({
         "face": class(&settings.face),
         "plate": class(&settings.plate),
         "cells": settings.cells,
         "levels": settings.levels,
-        "feather": settings.feather,
+        "feather": short(settings.feather),
         "fill-colour": format!("{red:02x}{green:02x}{blue:02x}"),
         "zones": settings.zones.len(),
-        "face-threshold": detector.face_threshold,
-        "plate-threshold": detector.plate_threshold,
-        "track-threshold": detector.track_threshold,
-        "iou-threshold": detector.iou_threshold,
+        "face-threshold": detector.face_threshold.map(short),
+        "plate-threshold": detector.plate_threshold.map(short),
+        "track-threshold": detector.track_threshold.map(short),
+        "iou-threshold": short(detector.iou_threshold),
         "input-size": format!("{:?}", detector.input_size),
-        "scales": detector.scales,
+        "scales": detector.scales.iter().copied().map(short).collect::<Vec<_>>(),
         "tiles": format!("{:?}", detector.tiles.layout),
         "provider": detector.provider.name(),
         "look-ahead": tracking.settings.look_ahead,
