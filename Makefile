@@ -3,12 +3,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training fmt doc bench fuzz clean
+.PHONY: help setup build demo test test-training fmt doc bench fuzz faults clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
 # Seconds that `make fuzz` spends on each target.
 FUZZ_SECONDS ?= 60
+# Faults that `make faults` injects, and which.
+FAULTS ?= 500
+FAULT_SEED ?= 1
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -39,6 +42,9 @@ bench: setup ## Run the micro-benchmarks
 
 fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
 	@packaging/fuzz.sh "$(FUZZ_SECONDS)"
+
+faults: setup ## Inject FAULTS faults over files, of the seed FAULT_SEED
+	@FLOUTAGE_FAULTS=$(FAULTS) FLOUTAGE_FAULT_SEED=$(FAULT_SEED) cargo test --locked --test faults
 
 clean: ## Remove everything that was built here
 	@cargo clean

@@ -109,9 +109,9 @@ pub fn page(
     settings(&mut html, &outputs, language);
     faults(&mut html, checked, language);
     figures(&mut html, evaluation, attack, language);
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<h2>{}</h2><p>{}</p></body></html>\n",
+        "<h2>{}</h2><p>{}</p></body></html>",
         say(
             "What this page cannot say",
             "Ce que cette page ne peut pas dire"
@@ -481,6 +481,6 @@ fn figures(
     }
     if let Some(attack) = attack {
         let text = serde_json::to_string_pretty(attack).unwrap_or_default();
-        let _ = write!(html, "<pre>{}</pre>\n", escape(&text));
+        let _ = writeln!(html, "<pre>{}</pre>", escape(&text));
     }
 }
