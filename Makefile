@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training fmt doc bench fuzz faults clean
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench fuzz faults clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -30,6 +30,12 @@ test: ## Format, lints, all tests, documentation
 
 test-training: ## Train for a minute on drawn pictures (fetches PyTorch)
 	@packaging/test-training.sh
+
+deb: ## Make the Debian package in target/debian
+	@packaging/deb.sh
+
+test-deb: deb ## Install the Debian package in a clean Debian 12 and run `floutage doctor` there (as root)
+	@packaging/test-deb.sh
 
 fmt: ## Format the code
 	@cargo fmt

@@ -6,7 +6,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use floutage::detect::heads::{DecodeContext, Head, Tensor};
 use floutage::detect::letterbox::{ChannelOrder, Letterbox, Normalisation, input_dims};
 use floutage::detect::nms::nms;
-use floutage::detect::{Class, Detection};
+use floutage::detect::{Certainty, Class, Detection};
 use floutage::frame::{Colour, Frame, PixelFormat};
 use floutage::geometry::{BBox, PixelBox};
 
@@ -197,7 +197,7 @@ fn crowd(count: usize) -> Vec<Detection> {
                     Class::Face
                 },
                 confidence: 0.3 + f32::from(random[4 * i + 3]) / 400.0,
-                confident: true,
+                certainty: Certainty::Confident,
             }
         })
         .collect()

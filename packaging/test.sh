@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$*"; }
 
 packaging/setup.sh
+packaging/browser.sh
 for component in fmt clippy; do
     cargo "$component" --version >/dev/null 2>&1 || {
         echo "test: cargo $component is missing: run 'rustup component add rustfmt clippy'" >&2

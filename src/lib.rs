@@ -14,11 +14,14 @@
 //! | [`audit`] | the tamper-evident record |
 //! | [`sandbox`] | what a process may reach |
 //! | [`verify`] | what a finished file holds beside its pictures |
+//! | [`serve`] | cameras in, redacted streams and recordings out |
+//! | [`batch`] | archives: every file once, with an account |
 //!
-//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← the program.
+//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
 pub mod audit;
+pub mod batch;
 pub mod detect;
 pub mod error;
 pub mod evaluate;
@@ -28,6 +31,7 @@ pub mod gst;
 pub mod media;
 pub mod redact;
 pub mod sandbox;
+pub mod serve;
 pub mod track;
 pub mod verify;
 

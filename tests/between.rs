@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use floutage::detect::{Class, Detection, Detector, SharedDetector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, SharedDetector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::gst::detect::FloutageDetect;
@@ -17,7 +17,7 @@ impl Detector for Fixed {
             bbox: BBox::new(40.0, 60.0, 100.0, 140.0),
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         Ok((vec![detection], StageTimes::default()))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use floutage::detect::{Class, Detection, Detector, SharedDetector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, SharedDetector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::gst::bin::FloutageBin;
@@ -40,7 +40,7 @@ impl Detector for Scripted {
             bbox: BOX,
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         match step {
             Step::Find => Ok((vec![detection], StageTimes::default())),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use floutage::detect::{Class, Detection, Detector, SharedDetector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, SharedDetector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::gst::bin::FloutageBin;
@@ -41,7 +41,7 @@ impl Detector for Scripted {
             bbox: truth(index),
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         Ok((
             if found { vec![face] } else { Vec::new() },

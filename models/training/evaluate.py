@@ -7,6 +7,7 @@ detector's threshold is chosen on the first half of every source and the figures
 """
 
 import argparse
+import hashlib
 import json
 import os
 
@@ -115,7 +116,9 @@ def main():
             whole = metrics.gather(first + second, parts[0] + parts[1], category)
             gathered.setdefault(category, []).append((short, detector.head, *halves, whole))
         speed = {f"{w}x{h}": detector.speed(w, h) for w, h in ((640, 384), (1280, 736))}
-        report["models"][short] = {"speed": speed, "bytes": os.path.getsize(detector.path)}
+        with open(detector.path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        report["models"][short] = {"speed": speed, "bytes": os.path.getsize(detector.path), "sha256": digest}
         print(f"{short}: " + ", ".join(f"{v['fewest_ms']:.1f} ms at {v['input']}" for v in speed.values()), flush=True)
 
     report["tables"] = {}

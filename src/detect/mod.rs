@@ -70,6 +70,31 @@ impl FromStr for Class {
     }
 }
 
+/// How sure a detection is, measured by the thresholds of its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Under what is redacted by itself: it may only continue a track.
+    Faint,
+    /// A little under the threshold: redacted in its own frame, and may continue a track but begin none.
+    Doubtful,
+    /// At or over the threshold.
+    Confident,
+}
+
+impl Certainty {
+    /// Every certainty, the least first.
+    pub const ALL: [Self; 3] = [Self::Faint, Self::Doubtful, Self::Confident];
+
+    /// The name used in metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Faint => "faint",
+            Self::Doubtful => "doubtful",
+            Self::Confident => "confident",
+        }
+    }
+}
+
 /// A region of one frame in which a detector sees something to redact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
@@ -79,9 +104,9 @@ pub struct Detection {
     pub class: Class,
     /// How sure the detector is, 0 to 1. Comparable only within one model.
     pub confidence: f32,
-    /// Whether that reaches the threshold of its class. What does not is only there to continue a track; see
-    /// [`DetectorSettings::track_threshold`].
-    pub confident: bool,
+    /// What that means by the thresholds of its class. What is not confident is there for a tracker; see
+    /// [`DetectorSettings::tracked`].
+    pub certainty: Certainty,
 }
 
 /// Time one detection took, by step.

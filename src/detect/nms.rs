@@ -12,7 +12,7 @@ use crate::geometry::BBox;
 /// them would uncover the rest: so it is an error, and the frame is filled.
 pub const MAX_CANDIDATES: usize = 20_000;
 
-/// Class-wise greedy NMS: from the most confident down, doubtful ones last, drops every detection whose IoU with a kept one of
+/// Class-wise greedy NMS: from the most certain and confident down, drops every detection whose IoU with a kept one of
 /// its class is over `iou_threshold` (0 to 1). What is left is ordered by confidence.
 ///
 /// Errors: [`Error::Detection`] above [`MAX_CANDIDATES`]; `detections` is then as it was.
@@ -49,8 +49,8 @@ fn suppress(
     // A total order, so that equal confidences do not let the input's order through.
     detections.sort_unstable_by(|a, b| {
         // Of two models, each with its own threshold, the one that is sure counts.
-        b.confident
-            .cmp(&a.confident)
+        b.certainty
+            .cmp(&a.certainty)
             .then_with(|| b.confidence.total_cmp(&a.confidence))
             .then_with(|| a.class.cmp(&b.class))
             .then_with(|| a.bbox.x1.total_cmp(&b.bbox.x1))
@@ -127,6 +127,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Certainty;
     use proptest::prelude::*;
 
     fn any_detection() -> impl Strategy<Value = Detection> {
@@ -140,7 +141,7 @@ mod tests {
                 bbox: BBox::from_xywh(x.round(), y.round(), w.round(), h.round()),
                 class: if plate { Class::Plate } else { Class::Face },
                 confidence: f32::from(confidence) / 8.0 + 0.2,
-                confident: true,
+                certainty: Certainty::Confident,
             })
     }
 
@@ -210,7 +211,7 @@ mod tests {
             bbox: BBox::from_xywh(x, y, w, h),
             class: Class::Face,
             confidence,
-            confident: true,
+            certainty: Certainty::Confident,
         }
     }
 

@@ -12,6 +12,7 @@ use super::plan::{Call, ModelInput, Plan};
 use super::registry::{LoadedModel, ModelSpec, Registry};
 use super::session::{Port, Session, SessionOptions};
 use super::settings::LARGEST_SIDE;
+use super::settings::certainty;
 pub use super::settings::{DetectorSettings, InputSize};
 use super::{Class, Detection, Detector, StageTimes};
 use crate::error::{Error, Result};
@@ -152,7 +153,7 @@ impl Model {
             // A class the model does not find needs no threshold.
             settings.threshold(class).or(own).unwrap_or(1.0)
         });
-        let least = thresholds.map(|own| settings.track_threshold.map_or(own, |low| low.min(own)));
+        let least = thresholds.map(|own| settings.least(own));
         let size = input.size.or(spec.size);
         let mut model = Self {
             spec,
@@ -237,10 +238,10 @@ impl Model {
                         self.spec.name
                     )));
                 }
-                let confident = detection.confidence >= self.thresholds[detection.class as usize];
+                let threshold = self.thresholds[detection.class as usize];
                 found.push(Detection {
                     bbox,
-                    confident,
+                    certainty: certainty(detection.confidence, threshold),
                     ..detection
                 });
             }

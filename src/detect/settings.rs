@@ -4,14 +4,30 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Class;
 use super::letterbox::INPUT_STEP;
 use super::session::Provider;
 use super::tiles::{TileLayout, TileSpec};
+use super::{Certainty, Class};
 use crate::error::{Error, Result};
 
 /// Longest side of a model's input in pixels.
 pub(super) const LARGEST_SIDE: usize = 8192;
+
+/// Shares of a class's threshold from which a detection may continue a track, and from which it is redacted in its own
+/// frame even if it does not.
+const FAINT: f32 = 0.5;
+const DOUBTFUL: f32 = 0.85;
+
+/// What `confidence` means where `own` is the threshold of the class.
+pub(super) fn certainty(confidence: f32, own: f32) -> Certainty {
+    if confidence >= own {
+        Certainty::Confident
+    } else if confidence >= DOUBTFUL * own {
+        Certainty::Doubtful
+    } else {
+        Certainty::Faint
+    }
+}
 
 /// Size of the models' input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +96,10 @@ pub struct DetectorSettings {
     pub face_threshold: Option<f32>,
     /// Least confidence of a plate, 0.01 to 0.99; None: each model's own.
     pub plate_threshold: Option<f32>,
-    /// Least confidence of a detection that may continue a track, 0.01 to 0.99; None: only those that reach their class's
-    /// threshold are given. A tracker is needed to make use of the others, which are marked as not confident.
+    /// Whether a tracker follows, which alone can make use of detections under the threshold of their class.
+    pub tracked: bool,
+    /// Least confidence of a detection that may continue a track, 0.01 to 0.99; None: half the threshold of its class if
+    /// a tracker follows.
     pub track_threshold: Option<f32>,
     /// IoU over which two detections of a class are one, 0.05 to 0.95.
     pub iou_threshold: f32,
@@ -105,6 +123,7 @@ impl Default for DetectorSettings {
             models_dir: None,
             face_threshold: None,
             plate_threshold: None,
+            tracked: false,
             track_threshold: None,
             iou_threshold: 0.45,
             input_size: InputSize::default(),
@@ -172,6 +191,12 @@ impl DetectorSettings {
             return Err(Error::setting("threads", self.threads, "0 to 256"));
         }
         Ok(())
+    }
+
+    /// Least confidence of what is given at all, where `own` is the threshold of its class.
+    pub(super) fn least(&self, own: f32) -> f32 {
+        let usual = if self.tracked { FAINT * own } else { own };
+        self.track_threshold.map_or(usual, |least| least.min(own))
     }
 
     /// The threshold that replaces a model's own for `class`.

@@ -1,7 +1,8 @@
-//! What is known to be in a clip: boxes by frame and track, in MOTChallenge's CSV.
+//! What is known to be in a clip or in pictures.
 
 use std::path::Path;
 
+use super::mot;
 use crate::detect::Class;
 use crate::error::{Error, Result};
 use crate::geometry::BBox;
@@ -31,35 +32,54 @@ impl Truth {
     ///
     /// Errors: [`Error::Io`] when the file cannot be read, [`Error::Media`] with the first line that is not of this form.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Error::io(path, "reading", error))?;
-        Self::parse(&text).map_err(|problem| Error::media(path.display().to_string(), problem))
+        Self::read_as(path, None)
     }
 
-    /// As [`read`](Self::read), from text.
+    /// As [`read`](Self::read); with `class` every box is of that class.
     ///
-    /// Errors: which line is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Errors: as for [`read`](Self::read).
+    pub fn read_as(path: &Path, class: Option<Class>) -> Result<Self> {
+        let text = read_text(path)?;
+        Self::parse(&text, class)
+            .map_err(|problem| Error::media(path.display().to_string(), problem))
+    }
+
+    /// As [`read_as`](Self::read_as), from text.
+    ///
+    /// Errors: which line is wrong; a file without boxes.
+    pub fn parse(text: &str, class: Option<Class>) -> Result<Self, String> {
         let mut truth = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            // A head with names of the columns is common.
-            if line.is_empty() || (index == 0 && line.starts_with("frame")) {
-                continue;
-            }
-            let (frame, found) = parse_line(line).ok_or_else(|| {
+        for record in mot::parse(text, class)? {
+            let counts = record.confidence > 0.0;
+            let track = u64::try_from(record.track).map_err(|_| {
                 format!(
-                    "line {}: {line:?} is not frame,id,left,top,width,height,conf,class,visibility with a frame from 1 \
-                     to 10000000, a box with an area, and class 1 (face) or 2 (plate)",
-                    index + 1
+                    "a box of frame {} has no track: id is {}",
+                    record.frame + 1,
+                    record.track
                 )
             })?;
-            if truth.frames.len() < frame {
-                truth.frames.resize_with(frame, Vec::new);
-            }
-            truth.frames[frame - 1].push(found);
+            let found = TruthBox {
+                track,
+                bbox: record.bbox,
+                class: record.class,
+                counts,
+            };
+            truth.add(record.frame, found);
+        }
+        if truth.frames.is_empty() {
+            return Err(
+                "there is not one box in it; a clip where nothing is needs no truth".to_owned(),
+            );
         }
         Ok(truth)
+    }
+
+    /// Adds a box to frame `index`.
+    pub(super) fn add(&mut self, index: usize, found: TruthBox) {
+        if self.frames.len() <= index {
+            self.frames.resize_with(index + 1, Vec::new);
+        }
+        self.frames[index].push(found);
     }
 
     /// The boxes of frame `index`, counted from 0.
@@ -73,30 +93,9 @@ impl Truth {
     }
 }
 
-fn parse_line(line: &str) -> Option<(usize, TruthBox)> {
-    let fields: Vec<f32> = line
-        .split(',')
-        .map(|field| field.trim().parse().ok())
-        .collect::<Option<_>>()?;
-    let &[frame, track, left, top, width, height, counts, class, ..] = fields.as_slice() else {
-        return None;
-    };
-    let whole =
-        |value: f32| (value.fract() == 0.0 && (0.0..=1e7).contains(&value)).then_some(value);
-    let bbox = BBox::from_xywh(left, top, width, height);
-    let class = match class {
-        1.0 => Class::Face,
-        2.0 => Class::Plate,
-        _ => return None,
-    };
-    let found = TruthBox {
-        track: whole(track)? as u64,
-        bbox,
-        class,
-        counts: counts > 0.0,
-    };
-    let frame = whole(frame)? as usize;
-    (frame >= 1 && bbox.is_valid()).then_some((frame, found))
+/// The text of a file with truth or results.
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::io(path, "reading", error))
 }
 
 #[cfg(test)]
@@ -107,7 +106,7 @@ mod tests {
     fn lines_become_boxes_of_their_frames() {
         let text = "frame,id,left,top,width,height,conf,class,visibility\n\
                     1,3,10.5,20,30,40,1,1,0.9\n\n3,4,1,2,3,4,0,2,1\n3,3,11,20,30,40,1,1,0.9\n";
-        let truth = Truth::parse(text).unwrap();
+        let truth = Truth::parse(text, None).unwrap();
         assert_eq!(truth.frames(), 3);
         assert_eq!(truth.frame(0).len(), 1);
         assert_eq!(truth.frame(0)[0].bbox, BBox::new(10.5, 20.0, 40.5, 60.0));
@@ -117,20 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_named() {
-        for bad in [
-            "0,1,1,1,2,2,1,1,1",
-            "1,1,1,1,0,2,1,1,1",
-            "1,1,1,1,2,2,1,3,1",
-            "1,1,1,1,2,2,1",
-            "1,1,x,1,2,2,1,1,1",
-            "1.5,1,1,1,2,2,1,1,1",
-            "1,-1,1,1,2,2,1,1,1",
-            "99999999,1,1,1,2,2,1,1,1",
-            "1,1,nan,1,2,2,1,1,1",
-        ] {
-            let error = Truth::parse(&format!("1,1,1,1,2,2,1,1,1\n{bad}\n")).unwrap_err();
-            assert!(error.starts_with("line 2: "), "{bad}: {error}");
-        }
+    fn what_is_no_truth_is_refused() {
+        let error = |text: &str| Truth::parse(text, None).unwrap_err();
+        assert!(error("").contains("not one box"));
+        assert!(error("frame,id,left,top,width,height,conf,class\n").contains("not one box"));
+        assert!(error("1,-1,1,2,3,4,1,1,1\n").contains("has no track"));
+        assert!(error("1,1,1,1,2,2,1,1,1\n1,1,1\n").starts_with("line 2: "));
     }
 }

@@ -13,7 +13,7 @@ use gst::MetaAPI;
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::detect::{Class, Detection};
+use crate::detect::{Certainty, Class, Detection};
 use crate::geometry::BBox;
 use crate::redact::Region;
 use crate::track::{Observed, TrackedRegion};
@@ -148,7 +148,7 @@ pub fn add_regions(
     height: usize,
 ) {
     for (index, detection) in detections.iter().enumerate() {
-        let own = exact(&detection.bbox).field("confident", detection.confident);
+        let own = exact(&detection.bbox).field("certainty", detection.certainty.name());
         let details = gst::Structure::builder("detection")
             .field("confidence", f64::from(detection.confidence));
         let params = [details.build(), own.build()];
@@ -263,7 +263,17 @@ pub fn regions(buffer: &gst::BufferRef) -> Vec<MarkedRegion> {
 
 /// What the buffer's regions say was detected, as exactly as they say it. Those of foreign elements count as sure.
 pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
-    let observe = |meta: gst::MetaRef<'_, VideoRegionOfInterestMeta>| {
+    let observe = |it: Detection| Observed {
+        bbox: it.bbox,
+        class: it.class,
+        certainty: it.certainty,
+    };
+    detections(buffer).into_iter().map(observe).collect()
+}
+
+/// As [`observed`], with confidences; 1 where the region says none.
+pub fn detections(buffer: &gst::BufferRef) -> Vec<Detection> {
+    let detection = |meta: gst::MetaRef<'_, VideoRegionOfInterestMeta>| {
         let own = meta.param(OWN);
         let corner = |name: &str| own?.get::<f64>(name).ok().map(|value| value as f32);
         let exact = corner("x1")
@@ -271,17 +281,33 @@ pub fn observed(buffer: &gst::BufferRef) -> Vec<Observed> {
             .zip(corner("x2").zip(corner("y2")))
             .map(|((x1, y1), (x2, y2))| BBox::new(x1, y1, x2, y2))
             .filter(BBox::is_valid);
-        Observed {
+        Detection {
             bbox: exact.unwrap_or_else(|| rect(&meta)),
             class: class(&meta),
-            confident: own
-                .and_then(|own| own.get::<bool>("confident").ok())
-                .unwrap_or(true),
+            confidence: meta
+                .param("detection")
+                .and_then(|param| param.get::<f64>("confidence").ok())
+                .map_or(1.0, |value| value as f32),
+            certainty: own
+                .and_then(|own| own.get::<&str>("certainty").ok())
+                .and_then(|name| Certainty::ALL.into_iter().find(|one| one.name() == name))
+                .unwrap_or(Certainty::Confident),
         }
     };
     buffer
         .iter_meta::<VideoRegionOfInterestMeta>()
-        .map(observe)
+        .map(detection)
+        .collect()
+}
+
+/// Class and confidence, 0 to 1, of those of the buffer's regions whose confidence is known: detections, not yet tracked.
+pub fn confidences(buffer: &gst::BufferRef) -> Vec<(Class, f64)> {
+    buffer
+        .iter_meta::<VideoRegionOfInterestMeta>()
+        .filter_map(|meta| {
+            let confidence = meta.param("detection")?.get::<f64>("confidence").ok()?;
+            Some((class(&meta), confidence))
+        })
         .collect()
 }
 
@@ -347,7 +373,7 @@ mod tests {
                 bbox: BBox::new(1.0, 1.0, 9.0, 9.0),
                 class: Class::Face,
                 confidence: 0.5,
-                confident: true,
+                certainty: Certainty::Confident,
             }],
             16,
             16,
@@ -380,7 +406,7 @@ mod tests {
             bbox,
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         add_regions(buffer, &[detection], 200, 200);
         let region = regions(buffer)[0].region;
@@ -401,12 +427,12 @@ mod tests {
             bbox,
             class: Class::Face,
             confidence: 0.2,
-            confident: false,
+            certainty: Certainty::Faint,
         };
         add_regions(buffer, &[detection, detection], 200, 200);
         let seen = observed(buffer);
         assert_eq!(seen.len(), 2);
-        assert!(!seen[0].confident && seen[0].bbox == bbox);
+        assert!(seen[0].certainty == Certainty::Faint && seen[0].bbox == bbox);
         let tracked = TrackedRegion {
             bbox,
             class: Class::Plate,

@@ -38,6 +38,6 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 
 /// Locks `mutex`. What the elements guard are plain values that every write leaves whole, so a panic
 /// elsewhere does not spoil them.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -274,6 +274,10 @@ impl FromStr for Preset {
     }
 }
 
+/// Threads of every encoder. What encoders write depends on their number, so it is the same on every machine: the same
+/// pictures become the same bytes.
+const THREADS: u32 = 4;
+
 /// How the output is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
@@ -308,18 +312,20 @@ impl Encoding {
             .map_err(|error| Error::media(name, error.to_string()))?;
         // The scale of VP9 and AV1 ends at 63.
         let wide_quality = self.quality * 63 / 51;
-        let threads = std::thread::available_parallelism().map_or(2, usize::from) as u32;
         match name {
             "x264enc" => {
                 encoder.set_property_from_str("pass", "qual");
                 encoder.set_property("quantizer", self.quality.min(50));
+                // A buffer model bounds the rate, which constant quality does not want, and makes threads race.
+                encoder.set_property("vbv-buf-capacity", 0u32);
+                encoder.set_property("threads", THREADS);
                 encoder.set_property_from_str("speed-preset", self.preset.name());
             }
             "openh264enc" => {
                 encoder.set_property_from_str("rate-control", "off");
                 encoder.set_property("qp-min", self.quality);
                 encoder.set_property("qp-max", self.quality);
-                encoder.set_property("multi-thread", threads);
+                encoder.set_property("multi-thread", THREADS);
                 let complexity = match self.preset {
                     Preset::UltraFast | Preset::SuperFast | Preset::VeryFast => "low",
                     Preset::Faster | Preset::Fast | Preset::Medium => "medium",
@@ -330,7 +336,8 @@ impl Encoding {
             "x265enc" => {
                 encoder.set_property_from_str("speed-preset", self.preset.name());
                 encoder.set_property_from_str("log-level", "error");
-                encoder.set_property("option-string", format!("crf={}:info=0", self.quality));
+                let options = format!("crf={}:info=0:frame-threads={THREADS}", self.quality);
+                encoder.set_property("option-string", options);
             }
             "vp9enc" => {
                 encoder.set_property_from_str("end-usage", "cq");
@@ -339,7 +346,7 @@ impl Encoding {
                 encoder.set_property("bits-per-pixel", 1f32);
                 encoder.set_property("deadline", 1i64);
                 encoder.set_property("cpu-used", self.preset.cpu_used());
-                encoder.set_property("threads", threads as i32);
+                encoder.set_property("threads", THREADS as i32);
                 encoder.set_property("row-mt", true);
                 encoder.set_property("keyframe-max-dist", 250i32);
             }
@@ -349,7 +356,7 @@ impl Encoding {
                 encoder.set_property("min-quantizer", wide_quality.saturating_sub(4));
                 encoder.set_property("max-quantizer", wide_quality);
                 encoder.set_property("cpu-used", self.preset.cpu_used());
-                encoder.set_property("threads", threads);
+                encoder.set_property("threads", THREADS);
                 encoder.set_property("row-mt", true);
                 encoder.set_property("keyframe-max-dist", 250i32);
             }

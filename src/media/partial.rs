@@ -33,6 +33,28 @@ fn partial_name(name: &OsStr) -> OsString {
     partial
 }
 
+/// Gives the complete file `from` the name `to`, in the same folder, and sees to it that the name lasts.
+///
+/// Errors: [`Error::Io`], also when `to` exists and `overwrite` is false.
+pub fn place(from: &Path, to: &Path, overwrite: bool) -> Result<()> {
+    if overwrite {
+        fs::rename(from, to).map_err(|source| Error::io(to, "renaming", source))?;
+    } else {
+        rename_new(from, to)?;
+    }
+    // So that the name survives a power failure too. Not every file system can do it, and the file
+    // itself is complete.
+    if let Some(folder) = to.parent() {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
+}
+
 /// Removes what a process that died has left of the output `final_path`.
 pub fn remove_leftover(final_path: &Path) {
     let Some(name) = final_path.file_name() else {
@@ -124,23 +146,8 @@ impl PartialFile {
         self.file
             .sync_all()
             .map_err(|source| Error::io(&self.path, "writing", source))?;
-        if self.overwrite {
-            fs::rename(&self.path, &self.final_path)
-                .map_err(|source| Error::io(&self.final_path, "renaming", source))?;
-        } else {
-            rename_new(&self.path, &self.final_path)?;
-        }
+        place(&self.path, &self.final_path, self.overwrite)?;
         self.finished = true;
-        // So that the name survives a power failure too. Not every file system can do it, and the file
-        // itself is complete.
-        if let Some(folder) = self.final_path.parent() {
-            let folder = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            };
-            let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        }
         Ok(())
     }
 }

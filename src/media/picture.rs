@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::detect::{Class, Detection, Detector, StageTimes};
+use crate::detect::{Certainty, Class, Detection, Detector, StageTimes};
 use crate::error::{Error, Result};
 use crate::frame::{Colour, Frame, FrameMut, PixelFormat};
 use crate::media::partial::{PartialFile, refuse_same};
@@ -182,6 +182,26 @@ pub(crate) fn look(
     Ok((pixels.width, pixels.height, luma.collect(), detections))
 }
 
+/// Reads the picture `input`, upright, and has `look` look at it. Nothing is written.
+///
+/// Errors: those of [`redact_picture`] that concern reading, and whatever `look` returns.
+pub fn look_at<T>(input: &Path, look: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<T> {
+    let pixels = codec::decode(input, &read(input)?)?;
+    look(&pixels.frame()?)
+}
+
+/// What would be redacted in the picture `input`, and its width and height in pixels. Nothing is written.
+///
+/// Errors: those of [`redact_picture`] that concern reading and detecting.
+pub fn find_in_picture(
+    input: &Path,
+    detector: &mut dyn Detector,
+) -> Result<(Vec<Detection>, (usize, usize))> {
+    let pixels = codec::decode(input, &read(input)?)?;
+    let (found, _) = detect(&pixels, detector)?;
+    Ok((found, (pixels.width, pixels.height)))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     let error = |source| Error::io(path, "reading", source);
     let length = fs::metadata(path).map_err(error)?.len();
@@ -197,6 +217,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// one only: it is looked at as it is stored, over black and over white.
 fn detect(pixels: &Pixels, detector: &mut dyn Detector) -> Result<(Vec<Detection>, StageTimes)> {
     let (mut detections, mut times) = detector.detect(&pixels.frame()?)?;
+    // The others need a track.
+    let sure = |found: &Detection| found.certainty == Certainty::Confident;
+    detections.retain(sure);
     if pixels.is_opaque() {
         return Ok((detections, times));
     }
@@ -206,7 +229,7 @@ fn detect(pixels: &Pixels, detector: &mut dyn Detector) -> Result<(Vec<Detection
         times.letterbox += more.letterbox;
         times.inference += more.inference;
         times.decode += more.decode;
-        for detection in found {
+        for detection in found.into_iter().filter(sure) {
             unite(&mut detections, detection);
         }
     }

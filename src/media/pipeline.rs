@@ -168,6 +168,8 @@ impl Pipeline {
                 match target {
                     Target::File(path, container) => {
                         let mux = make(container.muxer())?;
+                        let length = std::fs::metadata(input).map_or(0, |found| found.len());
+                        super::stamps::settle(&mux, *container, length);
                         let sink = make("filesink")?;
                         sink.set_property("location", *path);
                         sink.set_property("async", false);

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
-use gst_video::prelude::*;
 
 use super::encode::{Codec, Encoding, Preset};
 use super::pipeline::{Pipeline, Plan, Target, Tracking};
@@ -12,21 +11,20 @@ use super::report::{Progress, Report, Stop};
 use super::run::run;
 use super::video::summarise;
 use super::wiring::pad;
-use crate::detect::SharedDetector;
-use crate::error::{Error, Result};
-use crate::gst::meta::{MarkedRegion, regions};
+use crate::detect::{Detection, SharedDetector};
+use crate::error::Result;
+use crate::gst::meta::{self, MarkedRegion, State};
 use crate::redact;
 
-/// A plane of luma.
-pub(crate) struct Luma<'a> {
-    /// Its bytes.
-    pub data: &'a [u8],
-    /// Bytes from one row to the next.
-    pub stride: usize,
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
+/// What was found in one frame.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// What the detector said, the doubtful included; None when it left the frame out or failed.
+    pub detections: Option<Vec<Detection>>,
+    /// What the redactor was given.
+    pub regions: Vec<MarkedRegion>,
+    /// True when there is no proof that the frame was analysed: the redactor fills it.
+    pub filled: bool,
 }
 
 /// The regions that the redactor gets, frame by frame, and the counters of the run.
@@ -39,31 +37,7 @@ pub fn find_regions(
     tracking: Tracking,
     stop: &Stop,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Vec<Vec<MarkedRegion>>, Report)> {
-    let frames = Arc::new(Mutex::new(Vec::new()));
-    let all = frames.clone();
-    let note = move |regions: &[MarkedRegion], _: &Luma<'_>| {
-        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(regions.to_vec());
-    };
-    let mut report = watch_regions(input, detector, settings, tracking, stop, progress, note)?;
-    let found = std::mem::take(&mut *frames.lock().unwrap_or_else(PoisonError::into_inner));
-    report.frames = found.len() as u64;
-    Ok((found, report))
-}
-
-/// Calls `each` for every frame with the regions that the redactor gets and the picture's luma, before redaction.
-///
-/// Errors: as [`find_regions`].
-pub(crate) fn watch_regions(
-    input: &Path,
-    detector: SharedDetector,
-    settings: &redact::Settings,
-    tracking: Tracking,
-    stop: &Stop,
-    progress: &mut dyn FnMut(&Progress),
-    each: impl Fn(&[MarkedRegion], &Luma<'_>) + Send + Sync + 'static,
-) -> Result<Report> {
+) -> Result<(Vec<Found>, Report)> {
     let plan = Plan::Redact {
         detector,
         settings,
@@ -79,30 +53,57 @@ pub(crate) fn watch_regions(
         target: Target::Unencoded,
     };
     let pipeline = Pipeline::build(input, &plan)?;
+    let (mut detected, mut redacted) = (Taken::default(), Taken::default());
     if let Some(bin) = &pipeline.bin {
+        let end = pad(bin.detect().upcast_ref(), "src")?;
+        detected = take(&pipeline, &end, |buffer| {
+            let state = meta::marker(buffer).map(|marker| marker.state);
+            (state == Some(State::Analysed)).then(|| meta::detections(buffer))
+        });
         let entry = pad(bin.redact().upcast_ref(), "sink")?;
-        let name = input.display().to_string();
-        pipeline
-            .guard
-            .probe(&entry, gst::PadProbeType::BUFFER, move |pad, info| {
-                let Some(buffer) = info.buffer() else {
-                    return Ok(gst::PadProbeReturn::Ok);
-                };
-                let unreadable = || Error::media(&*name, "a decoded picture cannot be read");
-                let caps = pad.current_caps().ok_or_else(unreadable)?;
-                let info = gst_video::VideoInfo::from_caps(&caps).map_err(|_| unreadable())?;
-                let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info)
-                    .map_err(|_| unreadable())?;
-                let luma = Luma {
-                    data: frame.plane_data(0).map_err(|_| unreadable())?,
-                    stride: frame.plane_stride()[0].unsigned_abs() as usize,
-                    width: frame.width() as usize,
-                    height: frame.height() as usize,
-                };
-                each(&regions(buffer), &luma);
-                Ok(gst::PadProbeReturn::Ok)
+        redacted = take(&pipeline, &entry, |buffer| {
+            let regions = meta::regions(buffer);
+            let proof = meta::marker(buffer).is_some_and(|marker| {
+                marker.state == State::Analysed && marker.regions as usize == regions.len()
             });
+            Found {
+                detections: None,
+                regions,
+                filled: !proof,
+            }
+        });
     }
     run(&input.display().to_string(), &pipeline, stop, progress)?;
-    Ok(summarise(&pipeline))
+    let mut found = std::mem::take(&mut *redacted.lock().unwrap_or_else(PoisonError::into_inner));
+    let detected = std::mem::take(&mut *detected.lock().unwrap_or_else(PoisonError::into_inner));
+    // The tracker keeps every frame and their order.
+    for (frame, detections) in found.iter_mut().zip(detected) {
+        frame.detections = detections;
+    }
+    let mut report = summarise(&pipeline);
+    report.frames = found.len() as u64;
+    Ok((found, report))
+}
+
+/// What was read off each buffer, in order.
+type Taken<T> = Arc<Mutex<Vec<T>>>;
+
+/// Reads something off every buffer that passes `pad`.
+fn take<T: Send + 'static>(
+    pipeline: &Pipeline,
+    pad: &gst::Pad,
+    read: impl Fn(&gst::BufferRef) -> T + Send + Sync + 'static,
+) -> Taken<T> {
+    let all = Taken::default();
+    let kept = all.clone();
+    pipeline
+        .guard
+        .probe(pad, gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(buffer) = info.buffer() {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push(read(buffer));
+            }
+            Ok(gst::PadProbeReturn::Ok)
+        });
+    all
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Numbers of one finished file. Holds no position, time or picture of anything that was redacted.
+use super::tally::Tally;
+
+/// Numbers of one finished file. Holds no position and no picture of anything that was redacted, and a time only in the
+/// tally.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The file read. Where its name is not UTF-8, what cannot be written as text is replaced by U+FFFD.
@@ -53,6 +56,9 @@ pub struct Report {
     /// How the process that did it was confined, as [`crate::sandbox::Confinement`] names it; empty where nobody asked.
     #[serde(default)]
     pub confinement: String,
+    /// What an account needs beside that, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<Tally>,
 }
 
 /// Writes a path as text, whatever bytes are in it.

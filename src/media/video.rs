@@ -13,6 +13,8 @@ use super::partial::PartialFile;
 use super::pipeline::{Pipeline, Plan, Target, Tracking};
 use super::report::{Progress, Report, Stop};
 use super::run::{redact_stats, regions, run};
+use super::stamps::clear_times;
+use super::tally::Counting;
 use crate::detect::SharedDetector;
 use crate::error::{Error, Result};
 use crate::redact;
@@ -32,6 +34,8 @@ pub struct VideoOptions {
     pub draw: bool,
     /// Fail when a frame was lost, damaged or could not be analysed.
     pub strict: bool,
+    /// Count what an account needs: [`Report::tally`].
+    pub tally: bool,
 }
 
 /// Redacts the video `input` into `output`, which appears only when it is complete.
@@ -66,6 +70,10 @@ pub fn redact_video(
         target: Target::File(partial.path(), container),
     };
     let pipeline = Pipeline::build(input, &plan)?;
+    let counting = match &pipeline.bin {
+        Some(bin) if options.tally => Some(Counting::start(bin, &pipeline.guard)?),
+        _ => None,
+    };
     let log = DecoderLog::listen();
     let outcome = run(&name, &pipeline, stop, progress)?;
     let damage = damage.or_else(|| ends_early(&pipeline, outcome.duration));
@@ -85,6 +93,7 @@ pub fn redact_video(
     }
     report.input = input.to_owned();
     report.output = output.to_owned();
+    report.tally = counting.map(|counting| counting.tally());
     report.encoder = options.encoding.encoder_name()?.to_owned();
     report.elapsed_s = started.elapsed().as_secs_f64();
     if report.frames == 0 {
@@ -99,6 +108,7 @@ pub fn redact_video(
             ),
         ));
     }
+    clear_times(partial.path(), container)?;
     partial.finish()?;
     Ok(report)
 }

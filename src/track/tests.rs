@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::scene::Change;
 use super::window::{Item, Window};
 use super::{Observed, Settings, TrackState, TrackedRegion, Tracker};
-use crate::detect::Class;
+use crate::detect::{Certainty, Class};
 use crate::geometry::BBox;
 
 const SIZE: (usize, usize) = (640, 360);
@@ -13,11 +13,19 @@ const SIZE: (usize, usize) = (640, 360);
 /// What is detected in one frame; None: the frame is not looked at.
 type Script = Vec<Option<Vec<Observed>>>;
 
+fn certainty(confident: bool) -> Certainty {
+    if confident {
+        Certainty::Confident
+    } else {
+        Certainty::Doubtful
+    }
+}
+
 fn face(bbox: BBox, confident: bool) -> Observed {
     Observed {
         bbox,
         class: Class::Face,
-        confident,
+        certainty: certainty(confident),
     }
 }
 
@@ -112,7 +120,7 @@ proptest! {
                     let one = |((x, y, w, h), plate, confident)| Observed {
                         bbox: BBox::from_xywh(x, y, w, h),
                         class: if plate { Class::Plate } else { Class::Face },
-                        confident,
+                        certainty: certainty(confident),
                     };
                     frame.into_iter().map(one).collect()
                 })
@@ -228,6 +236,35 @@ fn doubtful_detections_are_redacted_alone_and_continue_what_is_sure() {
         .filter(|&index| !regions[index].is_empty())
         .collect();
     assert_eq!(redacted, (8..37).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_faint_continues_a_track_and_is_nothing_by_itself() {
+    let at = BBox::from_centre(300.0, 180.0, 40.0, 50.0);
+    let faint = || Observed {
+        certainty: Certainty::Faint,
+        ..face(at, false)
+    };
+    let script = |confident: bool| -> Script {
+        (0..60)
+            .map(|index| {
+                Some(match index {
+                    20 if confident => vec![face(at, true)],
+                    // Longer than the look-ahead and the hold.
+                    14..50 => vec![faint()],
+                    _ => Vec::new(),
+                })
+            })
+            .collect()
+    };
+    let redacted = |confident| -> Vec<usize> {
+        let regions = run(settings(12, 12), &script(confident));
+        (0..60)
+            .filter(|&index| !regions[index].is_empty())
+            .collect()
+    };
+    assert_eq!(redacted(true), (8..60).collect::<Vec<_>>());
+    assert!(redacted(false).is_empty());
 }
 
 #[test]

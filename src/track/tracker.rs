@@ -6,7 +6,7 @@ use super::associate::{Candidate, assign};
 use super::motion::Motion;
 use super::scene::Change;
 use super::{Settings, TrackId, TrackState, TrackedRegion};
-use crate::detect::Class;
+use crate::detect::{Certainty, Class};
 use crate::error::Result;
 use crate::geometry::BBox;
 
@@ -46,8 +46,8 @@ pub struct Observed {
     pub bbox: BBox,
     /// What.
     pub class: Class,
-    /// False when its confidence is under the threshold, so that it may continue a track but begin none.
-    pub confident: bool,
+    /// Only what is confident begins a track.
+    pub certainty: Certainty,
 }
 
 /// A detection that became part of a track.
@@ -56,6 +56,7 @@ struct Seen {
     frame: u64,
     step: f32,
     bbox: BBox,
+    certainty: Certainty,
 }
 
 #[derive(Clone, Debug)]
@@ -82,13 +83,14 @@ impl Track {
             frame: 0,
             step: 0.0,
             bbox: BBox::default(),
+            certainty: Certainty::Faint,
         })
     }
 
-    fn see(&mut self, seen: Seen, confident: bool) {
+    fn see(&mut self, seen: Seen) {
         self.motion.update(&seen.bbox);
         self.known = self.motion;
-        self.confirmed |= confident;
+        self.confirmed |= seen.certainty == Certainty::Confident;
         self.count += 1;
         self.seen.push_back(seen);
     }
@@ -106,7 +108,8 @@ impl Track {
         let before = next.checked_sub(1).and_then(|index| self.seen.get(index));
         if let Some(here) = after.filter(|seen| seen.frame == frame) {
             if !self.confirmed {
-                return Some((here.bbox, TrackState::Unconfirmed));
+                let alone = here.certainty >= Certainty::Doubtful;
+                return alone.then_some((here.bbox, TrackState::Unconfirmed));
             }
             let neighbours = before.zip(self.seen.get(next + 1));
             return Some((steadied(here, neighbours), TrackState::Detected));
@@ -379,7 +382,9 @@ impl Tracker {
                     .iter()
                     .copied()
                     .filter(|&index| {
-                        detections[index].class == class && detections[index].confident == confident
+                        let found = &detections[index];
+                        let sure = found.certainty == Certainty::Confident;
+                        found.class == class && sure == confident
                     })
                     .collect();
                 let expected: Vec<Candidate> = tracks
@@ -398,8 +403,15 @@ impl Tracker {
                 let given: Vec<BBox> = found.iter().map(|&index| detections[index].bbox).collect();
                 for (track, detection) in assign(&expected, &given, gate) {
                     let (track, detection) = (tracks[track], found[detection]);
-                    let bbox = detections[detection].bbox;
-                    self.tracks[track].see(Seen { frame, step, bbox }, confident);
+                    let Observed {
+                        bbox, certainty, ..
+                    } = detections[detection];
+                    self.tracks[track].see(Seen {
+                        frame,
+                        step,
+                        bbox,
+                        certainty,
+                    });
                     waiting.retain(|&index| index != track);
                     left.retain(|&index| index != detection);
                 }
@@ -409,17 +421,22 @@ impl Tracker {
             let Observed {
                 bbox,
                 class,
-                confident,
+                certainty,
             } = detections[index];
             let motion = Motion::new(&bbox);
             self.tracks.push(Track {
                 id: TrackId(self.next_track),
                 class,
                 scene,
-                confirmed: confident,
+                confirmed: certainty == Certainty::Confident,
                 motion,
                 known: motion,
-                seen: VecDeque::from([Seen { frame, step, bbox }]),
+                seen: VecDeque::from([Seen {
+                    frame,
+                    step,
+                    bbox,
+                    certainty,
+                }]),
                 count: 1,
             });
             self.next_track += 1;

@@ -11,8 +11,8 @@ use crate::evaluate::{Redacted, covered_share};
 use crate::geometry::BBox;
 use crate::media::picture::{PictureFormat, look};
 use crate::media::pipeline::Tracking;
-use crate::media::regions::{Luma, watch_regions};
-use crate::media::report::{Progress, Stop};
+use crate::media::report::Stop;
+use crate::media::watch::{Luma, watch};
 use crate::redact::{Settings, Shape};
 
 /// A region found in the output lies in one that was redacted when this much of it does.
@@ -217,13 +217,12 @@ impl Search<'_> {
         // Every n-th frame, so that a long file does not fill the memory.
         let total: usize = places.iter().flatten().map(Vec::len).sum();
         let every = total / MOST + 1;
-        watch_regions(
+        watch(
             path,
             self.detector.clone(),
             self.settings,
             self.tracking,
             self.stop,
-            &mut |_: &Progress| {},
             move |regions, luma| {
                 let mut seen = all.lock().unwrap_or_else(PoisonError::into_inner);
                 let frame = seen.regions.len();

@@ -4,19 +4,23 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`scene`] | moving markers on a noisy background, rendered here, so that the truth is exact |
+//! | [`batch`] | batches by their command line, and what they left |
 //! | [`clip`] | a scene as a file: container, codec, rotation, interlacing, time stamps, side channels |
 //! | [`codec`] | the codecs and containers of those files |
 //! | [`look`] | a file as frames and facts: decoded pixels, ffprobe, PSNR, where markers are |
 //! | [`damage`] | files cut short or damaged in the middle |
+//! | [`slurm`] | a Slurm cluster of the test's own |
 //! | [`program`] | the program by its command line: what it said, what it left |
 #![allow(dead_code)] // Every test program uses its own part of this.
 
+pub mod batch;
 pub mod clip;
 pub mod codec;
 pub mod damage;
 pub mod look;
 pub mod program;
 pub mod scene;
+pub mod slurm;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use floutage::detect::{Class, Detection, Detector, SharedDetector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, SharedDetector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::media::encode::{Container, Encoding, Preset};
@@ -33,7 +33,7 @@ impl Scripted {
             bbox,
             class: Class::Plate,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         }])))
     }
 }
@@ -73,6 +73,7 @@ pub fn redact(
         overwrite: true,
         draw: false,
         strict: false,
+        tally: false,
     };
     let (stop, over) = (Stop::new(), AtomicBool::new(false));
     std::thread::scope(|scope| {

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, bench, doctor, evaluate, models, redact, verify};
+use crate::{
+    audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve,
+    verify,
+};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -18,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Redact video files, pictures, or folders of them.
     Redact(Box<redact::Args>),
+    /// Redact an archive: every file once, resumable, several at once, with an account; also on a cluster.
+    Batch(Box<batch::Args>),
     /// List, check, download or inspect detection models.
     Models(models::Args),
     /// Measure speed and memory on a clip, against a plain transcode. Writes nothing.
@@ -30,23 +35,48 @@ pub enum Command {
     Audit(audit::Args),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
+    /// Serve cameras, redacted, as RTSP streams, recordings and a web page, as a configuration file has it.
+    Serve(serve::Args),
+    /// Say what is wrong with a configuration of `serve`, by key, value and line.
+    CheckConfig(check_config::Args),
+    /// One camera of `serve`, which starts this by itself.
+    #[command(name = serve::WORKER, hide = true)]
+    ServeWorker,
+    /// Print the hash of a password, for the configuration of the web page.
+    Password(password::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 impl Command {
     /// True when warnings are not to be shown.
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::Redact(args) if args.is_quiet())
+        match self {
+            Self::Redact(args) => args.is_quiet(),
+            Self::Batch(args) => args.is_quiet(),
+            _ => false,
+        }
     }
 
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Redact(args) => redact::run(*args),
+            Self::Batch(args) => batch::run(*args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
             Self::Verify(args) => verify::run(*args),
             Self::Audit(args) => audit::run(args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Serve(args) => serve::run(args),
+            Self::CheckConfig(args) => check_config::run(args),
+            Self::ServeWorker => serve::run_worker(),
+            Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
+            Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         }
     }
 }

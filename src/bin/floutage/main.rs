@@ -1,16 +1,21 @@
 //! The `floutage` program.
 
 mod audit;
+mod batch;
 mod bench;
+mod check_config;
 mod cli;
 mod confine;
 mod doctor;
 mod evaluate;
 mod logging;
+mod manual;
 mod models;
 mod options;
+mod password;
 mod redact;
 mod say;
+mod serve;
 mod verify;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use clap::Args;
 use floutage::Result;
 use floutage::detect::tiles::TileSpec;
-use floutage::detect::{DetectorSettings, SharedDetector, open};
+use floutage::detect::{Class, DetectorSettings, SharedDetector, open};
 use floutage::gst::MOST_EVERY;
 use floutage::media::encode::{Codec, Encoding, Preset};
 use floutage::media::pipeline::Tracking;
@@ -47,7 +47,7 @@ pub struct DetectorArgs {
     /// Least confidence of a licence plate, 0 to 1 [default: the model's own].
     #[arg(long, value_name = "SHARE", value_parser = number(0.01f32, 0.99), allow_hyphen_values = true)]
     plate_threshold: Option<f32>,
-    /// Least confidence, 0 to 1, of a detection that may continue a track, in video [default: that of its class].
+    /// Least confidence, 0 to 1, of a detection that may continue a track, in video [default: half of its class's].
     #[arg(long, value_name = "SHARE", value_parser = number(0.01f32, 0.99), allow_hyphen_values = true)]
     track_threshold: Option<f32>,
     /// Overlap (IoU) from which two detections of a class are one, 0 to 1.
@@ -82,6 +82,7 @@ impl DetectorArgs {
             models_dir: self.models_dir.clone(),
             face_threshold: self.face_threshold.or(self.confidence_threshold),
             plate_threshold: self.plate_threshold.or(self.confidence_threshold),
+            tracked: true,
             track_threshold: self.track_threshold,
             iou_threshold: self.iou_threshold,
             input_size: self.input_size.parse()?,
@@ -177,6 +178,15 @@ pub struct RedactionArgs {
 }
 
 impl RedactionArgs {
+    /// Whether a margin was asked for, for regions of `class`.
+    pub fn has_margin(&self, class: Class) -> bool {
+        let own = match class {
+            Class::Face => self.face_margin,
+            Class::Plate => self.plate_margin,
+        };
+        own.or(self.margin).is_some()
+    }
+
     /// The library's settings.
     pub fn settings(&self) -> Result<Settings> {
         let mut settings = Settings {

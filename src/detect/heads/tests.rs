@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
+use crate::detect::Certainty;
 use crate::geometry::BBox;
 
 /// One case of `fixtures/heads/*.json`, which `fixtures/heads/make.py` wrote.
@@ -121,7 +122,7 @@ fn assert_expected(case: &Case) {
                 bbox: BBox::new(*x1, *y1, *x2, *y2),
                 class: class.parse().unwrap(),
                 confidence: *confidence,
-                confident: true,
+                certainty: Certainty::Confident,
             })
             .collect();
         let (found, expected) = (sorted(found), sorted(expected));

@@ -1,7 +1,7 @@
 //! What all heads share: finding outputs, checking numbers, scanning scores, making detections.
 
 use super::{DecodeContext, OutputShape, Tensor};
-use crate::detect::{Class, Detection};
+use crate::detect::{Certainty, Class, Detection};
 use crate::geometry::BBox;
 
 /// Scores may leave 0–1 by rounding, half precision included, but not by more.
@@ -212,7 +212,7 @@ pub(super) fn detection(
         bbox: BBox::new(x1, y1, x2, y2),
         class,
         confidence: confidence.clamp(0.0, 1.0),
-        confident: true,
+        certainty: Certainty::Confident,
     })
 }
 

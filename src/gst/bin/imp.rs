@@ -133,6 +133,7 @@ impl ObjectImpl for FloutageBin {
 
     fn constructed(&self) {
         self.parent_constructed();
+        self.detect.set_tracked();
         if let Err(error) = self.assemble() {
             // Without pads the bin cannot be linked, so nothing can flow through it.
             gst::error!(gst::CAT_RUST, imp = self, "cannot be put together: {error}");

@@ -7,7 +7,9 @@ use gst_base::subclass::BaseTransformMode;
 use gst_base::subclass::prelude::*;
 use gst_video::VideoFrameRef;
 
-use crate::detect::{Class, Detection, DetectorSettings, SharedDetector, StageTimes, open};
+use crate::detect::{
+    Certainty, Class, Detection, DetectorSettings, SharedDetector, StageTimes, open,
+};
 use crate::gst::burst::{Burst, Due};
 use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
@@ -85,6 +87,10 @@ pub struct FloutageDetect {
 }
 
 impl FloutageDetect {
+    pub(super) fn set_tracked(&self) {
+        lock(&self.settings).tracked = true;
+    }
+
     pub(super) fn set_detector(&self, detector: SharedDetector) {
         *lock(&self.injected) = Some(detector);
     }
@@ -315,7 +321,8 @@ impl BaseTransformImpl for FloutageDetect {
             state.turn.settled = result.is_ok();
             match &result {
                 Ok((detections, times)) => {
-                    for detection in detections {
+                    let sure = |found: &&Detection| found.certainty == Certainty::Confident;
+                    for detection in detections.iter().filter(sure) {
                         state.stats.detections[detection.class as usize] += 1;
                     }
                     state.stats.times += *times;

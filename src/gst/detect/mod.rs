@@ -24,6 +24,11 @@ glib::wrapper! {
 }
 
 impl FloutageDetect {
+    /// Says that a tracker follows, which makes use of detections under the threshold of their class.
+    pub fn set_tracked(&self) {
+        self.imp().set_tracked();
+    }
+
     /// Uses `detector` in place of the one that the model properties describe, from the next start on.
     pub fn set_detector(&self, detector: SharedDetector) {
         self.imp().set_detector(detector);

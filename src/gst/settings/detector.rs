@@ -48,7 +48,7 @@ pub fn detector_properties() -> Vec<glib::ParamSpec> {
         number(
             "track-threshold",
             "Track threshold",
-            "Least confidence of a detection that may continue a track; -1: that of its class",
+            "Least confidence of a detection that may continue a track; -1: half of its class's in floutagebin, else that of its class",
             own,
         ),
         number(

@@ -47,7 +47,7 @@ impl<F: FnMut([u8; 3], [u8; 3]) -> bool + Send> Detector for Finder<F> {
             bbox,
             class: Class::Face,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         Ok((
             bbox.map(detection).into_iter().collect(),

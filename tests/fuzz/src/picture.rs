@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use floutage::Result;
-use floutage::detect::{Class, Detection, Detector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, StageTimes};
 use floutage::frame::Frame;
 use floutage::geometry::BBox;
 use floutage::media::picture::{PictureOptions, redact_picture};
@@ -21,7 +21,7 @@ impl Detector for Middle {
             bbox: BBox::from_centre(width / 2.0, height / 2.0, width / 3.0, height / 3.0),
             class: Class::Face,
             confidence: 1.0,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         Ok((vec![face], StageTimes::default()))
     }

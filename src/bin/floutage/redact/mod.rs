@@ -1,13 +1,13 @@
 //! `floutage redact`: files, pictures and folders.
 
-mod plan;
+pub mod plan;
 mod progress;
 mod record;
 mod summary;
-mod worker;
+pub mod worker;
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -17,6 +17,7 @@ use floutage::detect::{Class, SharedDetector};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::picture::{PictureOptions, redact_picture};
 use floutage::media::report::{Progress, Regions, Report, Stop};
+use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
 use floutage::sandbox::Confinement;
@@ -59,6 +60,9 @@ pub struct Args {
     /// Draw the regions' outlines on the redacted picture, for tuning.
     #[arg(long)]
     draw: bool,
+    /// Count what an account needs.
+    #[arg(long, hide = true)]
+    tally: bool,
     /// Redact this one input into this output, and talk to the program that asked for it.
     #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
     worker: Option<Vec<PathBuf>>,
@@ -96,22 +100,44 @@ impl Args {
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
+
+    /// Checks every setting before any file is touched.
+    pub fn check(&self) -> Result<()> {
+        self.redaction.settings()?;
+        self.detector.settings()?;
+        self.encoding.encoding(Codec::H264)?;
+        Ok(())
+    }
+
+    /// How to find what must be redacted.
+    pub fn detector(&self) -> &DetectorArgs {
+        &self.detector
+    }
+
+    /// The codec asked for.
+    pub fn codec(&self) -> Result<Option<Codec>> {
+        Ok(self.encoding.codec()?)
+    }
 }
 
 /// Set by Ctrl-C and termination signals.
-static STOP: Stop = Stop::new();
+pub static STOP: Stop = Stop::new();
+
+/// Has Ctrl-C and termination signals stop the work and its workers.
+pub fn catch_signals() -> Result<()> {
+    ctrlc::set_handler(|| {
+        STOP.request();
+        worker::interrupt();
+    })
+    .context("signals cannot be caught")
+}
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let settings = args.redaction.settings()?;
     args.detector.settings()?;
     args.encoding.encoding(Codec::H264)?;
     if let Some([input, output]) = args.worker.as_deref() {
-        let job = Job {
-            input: input.clone(),
-            output: output.clone(),
-            kind: Kind::Video,
-        };
-        return Ok(work_for_parent(&args, settings, &job));
+        return Ok(work_for_parent(&args, settings, input, output));
     }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
@@ -119,11 +145,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     args.confine.warn();
     let confinement = confine_parent(&args, &jobs, record.as_ref())?;
     let worker = Worker::new(&args, settings)?;
-    ctrlc::set_handler(|| {
-        STOP.request();
-        worker::interrupt();
-    })
-    .context("signals cannot be caught")?;
+    catch_signals()?;
     if jobs.len() > 1 {
         // Once for all, before the first file is touched.
         worker.detector()?;
@@ -181,22 +203,31 @@ fn confine_parent(args: &Args, jobs: &[Job], record: Option<&Record>) -> Result<
     args.confine.confine(&sandbox)
 }
 
-/// Confines the process of one video: what decodes it reads nothing else, and writes beside the output only.
-fn confine_worker(args: &Args, job: &Job) -> Result<Confinement> {
+/// Confines the process of one file: what decodes it reads nothing else, and writes beside the output only.
+fn confine_worker(args: &Args, input: &Path, output: &Path) -> Result<Confinement> {
     // The list of plugins is read, or made by a program that may still be started now.
     floutage::init()?;
     let sandbox = confine::for_detection(&args.detector.settings()?)
-        .read(&job.input)
-        .write(job.output.parent().unwrap_or(&job.output));
+        .read(input)
+        .write(output.parent().unwrap_or(output));
     args.confine.confine(&sandbox)
 }
 
-/// Redacts one video for the program that started this one.
-fn work_for_parent(args: &Args, settings: Settings, job: &Job) -> ExitCode {
+/// Redacts one file for the program that started this one.
+fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
     worker::follow_parent();
-    let outcome = confine_worker(args, job).and_then(|confinement| {
+    let outcome = confine_worker(args, input, output).and_then(|confinement| {
         ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
-        let mut report = Worker::new(args, settings)?.video(job, &mut worker::tell)?;
+        let job = Job {
+            input: input.to_owned(),
+            output: output.to_owned(),
+            kind: plan::kind(input)?,
+        };
+        let worker = Worker::new(args, settings)?;
+        let mut report = match job.kind {
+            Kind::Picture => worker.picture(&job),
+            Kind::Video => worker.video(&job, &mut worker::tell),
+        }?;
         confinement.name().clone_into(&mut report.confinement);
         Ok(report)
     });
@@ -274,7 +305,10 @@ impl<'a> Worker<'a> {
             Kind::Picture => self.picture(job),
             Kind::Video => {
                 let mut display = Display::new(&job.input, self.args.quiet);
-                let outcome = worker::redact_apart(job, &mut |progress| display.update(progress));
+                let outcome =
+                    worker::redact_apart(job, std::env::args_os().skip(1), None, &mut |progress| {
+                        display.update(progress)
+                    });
                 display.finish();
                 outcome
             }
@@ -305,7 +339,17 @@ impl<'a> Worker<'a> {
             + done.detect.decode
             + done.redact
             + done.encode;
+        let tally = self.args.tally.then(|| {
+            let mut tally = Tally::default();
+            for found in &done.detections {
+                tally.note_confidence(found.class, found.confidence);
+                tally.note_height(found.class, found.bbox.height());
+                tally.note_track(found.class);
+            }
+            tally
+        });
         let report = Report {
+            tally,
             input: job.input.clone(),
             output: job.output.clone(),
             frames: 1,
@@ -337,6 +381,7 @@ impl<'a> Worker<'a> {
             tracking: self.args.tracking.settings(),
             draw: self.args.draw,
             strict: self.args.strict,
+            tally: self.args.tally,
         };
         let report = redact_video(
             &job.input,

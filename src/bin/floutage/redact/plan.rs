@@ -1,5 +1,6 @@
 //! Which file becomes which: inputs on the command line to pairs of input and output.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,7 @@ fn is_container(head: &[u8]) -> bool {
 }
 
 /// Tells pictures by their first bytes, for extensions lie.
-fn kind(path: &Path) -> Result<Kind> {
+pub fn kind(path: &Path) -> Result<Kind> {
     let head = head(path)?;
     if let Some(format) = foreign_picture(&head) {
         bail!(
@@ -151,30 +152,32 @@ pub fn plan(
             kind,
         });
     }
-    for (index, job) in jobs.iter().enumerate() {
-        if let Some(other) = jobs[..index]
-            .iter()
-            .find(|other| other.output == job.output)
-        {
+    refuse_collisions(&jobs)?;
+    Ok((jobs, left_out))
+}
+
+/// Refuses jobs that would write one file twice, or over an input of any of them.
+pub fn refuse_collisions(jobs: &[Job]) -> Result<()> {
+    let inputs: HashSet<_> = jobs.iter().filter_map(|job| number(&job.input)).collect();
+    let mut outputs: HashMap<&Path, &Path> = HashMap::new();
+    for job in jobs {
+        if let Some(other) = outputs.insert(&job.output, &job.input) {
             bail!(
                 "{} and {} would both be written to {}: give them different names or folders",
-                other.input.display(),
+                other.display(),
                 job.input.display(),
                 job.output.display()
             );
         }
         // Also catches an input of one job that is the output of another.
-        if let Some(same) = jobs
-            .iter()
-            .find(|other| same_file(&other.input, &job.output))
-        {
+        if number(&job.output).is_some_and(|number| inputs.contains(&number)) {
             bail!(
                 "{}: the output is one of the inputs; unredacted originals are never overwritten",
-                same.input.display()
+                job.output.display()
             );
         }
     }
-    Ok((jobs, left_out))
+    Ok(())
 }
 
 fn walk(
@@ -268,7 +271,7 @@ fn not_walked(folder: &Path, error: walkdir::Error) -> Result<LeftOut> {
 
 /// The output's name in a folder: the input's where its container can be written with the codec asked for, else
 /// with one appended, so that `a.avi` and `a.mp4` stay apart.
-fn output_name(name: &OsStr, kind: Kind, codec: Option<Codec>) -> PathBuf {
+pub fn output_name(name: &OsStr, kind: Kind, codec: Option<Codec>) -> PathBuf {
     let path = PathBuf::from(name);
     let keeps = match kind {
         Kind::Picture => matches!(extension(&path).as_str(), "jpg" | "jpeg" | "png" | "webp"),
@@ -288,11 +291,14 @@ fn output_name(name: &OsStr, kind: Kind, codec: Option<Codec>) -> PathBuf {
 
 /// True when both paths lead to the same existing file or folder, also by links.
 fn same_file(a: &Path, b: &Path) -> bool {
+    number(a).is_some_and(|a| Some(a) == number(b))
+}
+
+/// What tells an existing file or folder from all others, whatever it is called.
+fn number(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    match (std::fs::metadata(a), std::fs::metadata(b)) {
-        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
-        _ => false,
-    }
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 #[cfg(test)]

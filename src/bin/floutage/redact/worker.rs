@@ -1,14 +1,15 @@
 //! Videos in a process of their own: a decoder that crashes on a file takes neither the other files nor the clean-up
 //! along.
 //!
-//! The program starts itself with `--worker INPUT OUTPUT` among the arguments it was given. The worker redacts this one
+//! The program starts itself with `--worker INPUT OUTPUT` among the arguments of `redact`. The worker redacts this one
 //! file and writes one JSON object a line to its standard output: its progress, and at last the outcome.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use floutage::Error;
@@ -38,14 +39,33 @@ impl Line {
     }
 }
 
-/// The running worker; 0 when there is none.
-static RUNNING: AtomicI32 = AtomicI32::new(0);
+/// The running workers.
+static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-/// Asks the running worker to stop.
+/// Asks the running workers to stop.
 pub fn interrupt() {
-    if let Some(worker) = Pid::from_raw(RUNNING.load(Ordering::SeqCst)) {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    for worker in running.iter().filter_map(|id| Pid::from_raw(*id)) {
         // It may be over already.
         let _ = kill_process(worker, Signal::TERM);
+    }
+}
+
+/// A worker that is to be stopped when all are.
+struct Noted(i32);
+
+impl Noted {
+    fn new(id: i32) -> Self {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.push(id);
+        Self(id)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|id| *id != self.0);
     }
 }
 
@@ -72,8 +92,14 @@ pub fn conclude(outcome: Result<Report>) {
     }
 }
 
-/// Redacts `job` in a worker.
-pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
+/// Redacts `job` in a worker that gets `arguments`, the first of which is the command, and `threads` to use; all there are
+/// where there is no number.
+pub fn redact_apart(
+    job: &Job,
+    mut arguments: impl Iterator<Item = OsString>,
+    threads: Option<usize>,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report> {
     // The name of the file may be another program's by now; this is the one that runs.
     let this = PathBuf::from("/proc/self/exe");
     let this = if this.exists() {
@@ -81,9 +107,11 @@ pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Re
     } else {
         std::env::current_exe().context("the program's own file cannot be found")?
     };
-    let mut arguments = std::env::args_os().skip(1);
     let mut command = Command::new(this);
     confine::quieten(&mut command, confine::registry().as_deref());
+    if let Some(threads) = threads {
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+    }
     let mut child = command
         .arg0("floutage")
         .args(arguments.next())
@@ -94,7 +122,7 @@ pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Re
         .stdout(Stdio::piped())
         .spawn()
         .context("no process can be started for the file")?;
-    RUNNING.store(child.id() as i32, Ordering::SeqCst);
+    let noted = Noted::new(child.id() as i32);
     if STOP.requested() {
         interrupt();
     }
@@ -109,8 +137,8 @@ pub fn redact_apart(job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Re
             }
         }
     }
-    RUNNING.store(0, Ordering::SeqCst);
     let status = child.wait().context("the file's process is lost")?;
+    drop(noted);
     match outcome {
         Some(Line::Done(report)) => Ok(Report {
             input: job.input.clone(),

@@ -1,0 +1,493 @@
+//! What became of each file, in an SQLite database with a write-ahead log.
+//!
+//! Invariants: one process writes a journal at a time; a step is on the disk before the next one begins; a state other than
+//! [`State::Done`] vouches for nothing under the output's name.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::identity::{Identity, Stamp};
+use super::plan::Item;
+use crate::error::{Error, Result};
+use crate::media::report::Report;
+
+/// Version of the tables below.
+const VERSION: i64 = 1;
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS file (
+    id INTEGER PRIMARY KEY,
+    output TEXT NOT NULL UNIQUE,
+    input TEXT NOT NULL,
+    listed INTEGER NOT NULL,        -- belongs to the present batch
+    arguments TEXT NOT NULL,        -- JSON
+    settings TEXT NOT NULL,         -- JSON
+    settings_hash TEXT NOT NULL,
+    model_hash TEXT NOT NULL,
+    models TEXT NOT NULL,
+    size INTEGER, mtime_ns INTEGER, blake3 TEXT,
+    state TEXT NOT NULL,            -- pending, running, written, done, failed
+    changed TEXT,                   -- why a finished file would have to be done again
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    owned INTEGER NOT NULL DEFAULT 0,   -- what has the output's name was made by this batch
+    result_size INTEGER, result_mtime_ns INTEGER, result_blake3 TEXT,
+    report TEXT,                    -- JSON
+    started INTEGER, finished INTEGER,  -- seconds since 1970
+    frames INTEGER, share REAL      -- how far a running file is
+);
+CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+";
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// To be done.
+    Pending,
+    /// Being done, or cut off in the midst of it.
+    Running,
+    /// Redacted under another name; the result's hash is known.
+    Written,
+    /// Complete under its name.
+    Done,
+    /// Given up.
+    Failed,
+}
+
+impl State {
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Running,
+        Self::Written,
+        Self::Done,
+        Self::Failed,
+    ];
+
+    /// The name in the journal and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Written => "written",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One file of a journal.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Number in this journal.
+    pub id: i64,
+    /// The file read.
+    pub input: String,
+    /// The file written.
+    pub output: String,
+    /// Settings by name.
+    pub settings: BTreeMap<String, String>,
+    /// Hash of the settings.
+    pub settings_hash: String,
+    /// Hash of the models.
+    pub model_hash: String,
+    /// Names and SHA-256 of the models.
+    pub models: String,
+    /// The input as it was when it was last redacted.
+    pub identity: Option<Identity>,
+    /// How far it is.
+    pub state: State,
+    /// Why a finished file would have to be done again, where that was to be reported only.
+    pub changed: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+    /// Whether what has the output's name was made by this batch.
+    pub owned: bool,
+    /// The result, once it is complete.
+    pub result: Option<Identity>,
+    /// Hash of the result, known before it has its name.
+    pub result_blake3: Option<String>,
+    /// Numbers of the result.
+    pub report: Option<Report>,
+    /// Seconds since 1970.
+    pub started: Option<i64>,
+    /// Seconds since 1970.
+    pub finished: Option<i64>,
+    /// Frames so far, while it runs.
+    pub frames: u64,
+    /// Share that is done, 0 to 1, while it runs.
+    pub share: Option<f64>,
+}
+
+/// An open journal.
+pub struct Journal {
+    connection: Connection,
+    path: PathBuf,
+    /// Holds the lock by which other processes see that the journal is in use.
+    _lock: Option<File>,
+}
+
+impl Journal {
+    /// Opens the journal at `path` for writing, or makes it. Its folder is made as well.
+    ///
+    /// Errors: [`Error::Media`] when another process is at work on it, or it is no journal; [`Error::Io`].
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::io(folder, "creating", error))?;
+        }
+        let lock_path = path.with_extension("lock");
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| Error::io(&lock_path, "creating", error))?;
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            let problem = "another process is at work on this batch; wait for it, or stop it";
+            return Err(Error::media(path.display().to_string(), problem));
+        }
+        let connection = Connection::open(path).map_err(|error| wrong(path, &error))?;
+        let journal = Self {
+            connection,
+            path: path.to_owned(),
+            _lock: Some(lock),
+        };
+        journal.prepare().map_err(|error| wrong(path, &error))?;
+        journal.check_version()?;
+        Ok(journal)
+    }
+
+    /// Opens the journal at `path` to look at it, also while another process writes it.
+    ///
+    /// Errors: [`Error::Media`] when there is none.
+    pub fn look(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            let problem = "there is no journal of a batch";
+            return Err(Error::media(path.display().to_string(), problem));
+        }
+        // To read a write-ahead log its index has to be writable.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| wrong(path, &error))?;
+        let journal = Self {
+            connection,
+            path: path.to_owned(),
+            _lock: None,
+        };
+        journal
+            .connection
+            .busy_timeout(Duration::from_secs(10))
+            .map_err(|error| journal.wrong(&error))?;
+        journal.check_version()?;
+        Ok(journal)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(Duration::from_secs(10))?;
+        self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Each step is to survive a power failure, too.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let version: i64 = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version == 0 {
+            self.connection.execute_batch(TABLES)?;
+            self.connection
+                .pragma_update(None, "user_version", VERSION)?;
+        }
+        Ok(())
+    }
+
+    fn check_version(&self) -> Result<()> {
+        let version: i64 = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(|error| self.wrong(&error))?;
+        if version == VERSION {
+            return Ok(());
+        }
+        let problem = format!(
+            "this is no journal, or one of another version of floutage ({version}, known is {VERSION})"
+        );
+        Err(Error::media(self.path.display().to_string(), problem))
+    }
+
+    fn wrong(&self, error: &rusqlite::Error) -> Error {
+        wrong(&self.path, error)
+    }
+
+    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
+        self.connection
+            .execute(sql, values)
+            .map(|_| ())
+            .map_err(|error| self.wrong(&error))
+    }
+
+    /// Makes `items` the batch: files that were known stay as they are, unknown ones are pending, others are no longer listed,
+    /// and forgotten unless they are done.
+    pub fn list(&mut self, items: &[Item]) -> Result<()> {
+        self.list_all(items)
+            .map_err(|error| wrong(&self.path, &error))
+    }
+
+    fn list_all(&mut self, items: &[Item]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("UPDATE file SET listed = 0", [])?;
+        {
+            let mut add = transaction.prepare(
+                "INSERT INTO file (output, input, listed, arguments, settings, settings_hash, model_hash, models, state)
+                 VALUES (?1, ?2, 1, '[]', '{}', '', '', '', 'pending')
+                 ON CONFLICT (output) DO UPDATE SET listed = 1",
+            )?;
+            for item in items {
+                add.execute(params![item.output, item.input])?;
+            }
+        }
+        transaction.execute("DELETE FROM file WHERE listed = 0 AND state <> 'done'", [])?;
+        transaction.commit()
+    }
+
+    /// Every listed file, in the order of outputs.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        self.connection
+            .prepare("SELECT * FROM file WHERE listed = 1 ORDER BY output")
+            .and_then(|mut query| query.query_map([], entry)?.collect())
+            .map_err(|error| self.wrong(&error))
+    }
+
+    /// `item` goes back to the start; its old result, if there is one, vouches for nothing any more.
+    pub fn reset(&self, id: i64, item: &Item) -> Result<()> {
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        self.execute(
+            "UPDATE file SET input = ?2, arguments = ?3, settings = ?4, settings_hash = ?5, model_hash = ?6, models = ?7,
+                 state = 'pending', changed = NULL, attempts = 0, error = NULL, report = NULL,
+                 result_size = NULL, result_mtime_ns = NULL, result_blake3 = NULL WHERE id = ?1",
+            params![
+                id,
+                item.input,
+                json(serde_json::to_string(&item.arguments)),
+                json(serde_json::to_string(&item.settings)),
+                item.settings_hash(),
+                item.model_hash,
+                item.models,
+            ],
+        )
+    }
+
+    /// Work on the file begins; `identity` is what it reads.
+    pub fn start(&self, id: i64, identity: &Identity) -> Result<()> {
+        self.execute(
+            "UPDATE file SET state = 'running', attempts = attempts + 1, error = NULL, frames = 0, share = NULL,
+                 size = ?2, mtime_ns = ?3, blake3 = ?4, started = ?5, finished = NULL WHERE id = ?1",
+            params![
+                id,
+                identity.stamp.size as i64,
+                identity.stamp.mtime_ns,
+                identity.blake3,
+                now()
+            ],
+        )
+    }
+
+    /// How far a running file is.
+    pub fn progress(&self, id: i64, frames: u64, share: Option<f64>) -> Result<()> {
+        self.execute(
+            "UPDATE file SET frames = ?2, share = ?3 WHERE id = ?1",
+            params![id, frames as i64, share],
+        )
+    }
+
+    /// The result is complete under another name, with the hash `blake3`.
+    pub fn written(&self, id: i64, blake3: &str, report: &Report) -> Result<()> {
+        let report = serde_json::to_string(report)
+            .map_err(|error| Error::media(self.path.display().to_string(), error.to_string()))?;
+        self.execute(
+            "UPDATE file SET state = 'written', owned = 1, result_blake3 = ?2, report = ?3 WHERE id = ?1",
+            params![id, blake3, report],
+        )
+    }
+
+    /// The result has its name, and the stamp `stamp`.
+    pub fn done(&self, id: i64, stamp: Stamp) -> Result<()> {
+        self.execute(
+            "UPDATE file SET state = 'done', changed = NULL, result_size = ?2, result_mtime_ns = ?3, finished = ?4
+             WHERE id = ?1",
+            params![id, stamp.size as i64, stamp.mtime_ns, now()],
+        )
+    }
+
+    /// The file could not be redacted.
+    pub fn fail(&self, id: i64, error: &str) -> Result<()> {
+        self.execute(
+            "UPDATE file SET state = 'failed', error = ?2, finished = ?3 WHERE id = ?1",
+            params![id, error, now()],
+        )
+    }
+
+    /// The file is to be done, after a stop that was asked for.
+    pub fn put_back(&self, id: i64) -> Result<()> {
+        self.execute(
+            "UPDATE file SET state = 'pending', attempts = 0 WHERE id = ?1",
+            params![id],
+        )
+    }
+
+    /// The finished file's input has another time, but the same content.
+    pub fn touched(&self, id: i64, stamp: Stamp) -> Result<()> {
+        self.execute(
+            "UPDATE file SET size = ?2, mtime_ns = ?3 WHERE id = ?1",
+            params![id, stamp.size as i64, stamp.mtime_ns],
+        )
+    }
+
+    /// Notes, or takes back, why a finished file would have to be done again.
+    pub fn mark_changed(&self, id: i64, why: Option<&str>) -> Result<()> {
+        self.execute(
+            "UPDATE file SET changed = ?2 WHERE id = ?1",
+            params![id, why],
+        )
+    }
+
+    /// Keeps a fact of the whole batch.
+    pub fn note(&self, name: &str, value: &str) -> Result<()> {
+        self.execute(
+            "INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            params![name, value],
+        )
+    }
+
+    /// A fact of the whole batch.
+    pub fn noted(&self, name: &str) -> Result<Option<String>> {
+        self.connection
+            .query_row("SELECT value FROM note WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|error| self.wrong(&error))
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
+}
+
+fn wrong(path: &Path, error: &rusqlite::Error) -> Error {
+    let problem = format!("the batch's journal: {error}");
+    Error::media(path.display().to_string(), problem)
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let identity = |size: &str, time: &str, hash: &str| -> rusqlite::Result<Option<Identity>> {
+        let (size, time): (Option<i64>, Option<i64>) = (row.get(size)?, row.get(time)?);
+        let hash: Option<String> = row.get(hash)?;
+        Ok(match (size, time, hash) {
+            (Some(size), Some(mtime_ns), Some(blake3)) => Some(Identity {
+                stamp: Stamp {
+                    size: size as u64,
+                    mtime_ns,
+                },
+                blake3,
+            }),
+            _ => None,
+        })
+    };
+    let state: String = row.get("state")?;
+    let settings: String = row.get("settings")?;
+    let report: Option<String> = row.get("report")?;
+    Ok(Entry {
+        id: row.get("id")?,
+        input: row.get("input")?,
+        output: row.get("output")?,
+        settings: serde_json::from_str(&settings).unwrap_or_default(),
+        settings_hash: row.get("settings_hash")?,
+        model_hash: row.get("model_hash")?,
+        models: row.get("models")?,
+        identity: identity("size", "mtime_ns", "blake3")?,
+        // What is not known is to be done again.
+        state: State::ALL
+            .into_iter()
+            .find(|known| known.name() == state)
+            .unwrap_or(State::Pending),
+        changed: row.get("changed")?,
+        attempts: row.get("attempts")?,
+        error: row.get("error")?,
+        owned: row.get("owned")?,
+        result: identity("result_size", "result_mtime_ns", "result_blake3")?,
+        result_blake3: row.get("result_blake3")?,
+        report: report.and_then(|text| serde_json::from_str(&text).ok()),
+        started: row.get("started")?,
+        finished: row.get("finished")?,
+        frames: row.get::<_, Option<i64>>("frames")?.unwrap_or(0) as u64,
+        share: row.get("share")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::item;
+    use super::*;
+
+    fn identity(blake3: &str) -> Identity {
+        Identity {
+            stamp: Stamp {
+                size: 3,
+                mtime_ns: 4,
+            },
+            blake3: blake3.into(),
+        }
+    }
+
+    #[test]
+    fn a_file_goes_through_its_states_and_survives_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/journal.sqlite");
+        let mut journal = Journal::open(&path).unwrap();
+        let items = [item("a.mp4", 1.0), item("b.mp4", 1.0)];
+        journal.list(&items).unwrap();
+        let id = journal.entries().unwrap()[0].id;
+        journal.reset(id, &items[0]).unwrap();
+        journal.start(id, &identity("in")).unwrap();
+        journal.progress(id, 7, Some(0.5)).unwrap();
+        let seen = Journal::look(&path).unwrap().entries().unwrap();
+        assert_eq!((seen[0].state, seen[0].frames), (State::Running, 7));
+        journal.written(id, "result", &Report::default()).unwrap();
+        assert_eq!(journal.entries().unwrap()[0].result, None);
+        journal.done(id, identity("").stamp).unwrap();
+        assert!(Journal::open(&path).is_err(), "it is in use");
+        drop(journal);
+
+        let mut journal = Journal::open(&path).unwrap();
+        journal.list(&items[1..]).unwrap();
+        assert_eq!(journal.entries().unwrap().len(), 1);
+        journal.list(&items).unwrap();
+        let entries = journal.entries().unwrap();
+        assert_eq!(entries[0].state, State::Done);
+        assert_eq!(entries[0].result, Some(identity("result")));
+        assert_eq!(entries[0].identity, Some(identity("in")));
+        assert_eq!(entries[1].state, State::Pending);
+        journal.reset(id, &items[0]).unwrap();
+        assert_eq!(journal.entries().unwrap()[0].result, None);
+        journal.note("what", "this").unwrap();
+        assert_eq!(journal.noted("what").unwrap().as_deref(), Some("this"));
+    }
+
+    #[test]
+    fn what_is_no_journal_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        assert!(Journal::look(&path).is_err());
+        std::fs::write(&path, "words and words and words".repeat(99)).unwrap();
+        assert!(Journal::open(&path).is_err());
+        assert!(Journal::look(&path).is_err());
+    }
+}

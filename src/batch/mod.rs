@@ -1,0 +1,16 @@
+//! Archives: every file once, with an account of it, however often the work is cut off.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`identity`] | what a file is: size, time and BLAKE3 of its content |
+//! | [`journal`] | what became of each file, in SQLite, safe against being killed at any moment |
+//! | [`plan`] | which file becomes which, with which settings, and which shard does it |
+//! | [`account`] | what is told at the end: JSON, CSV, HTML |
+//!
+//! Invariants: a result is known to the journal, with its hash, before it gets its name, so that nothing that was cut off is
+//! ever taken for complete; no account holds a picture.
+
+pub mod account;
+pub mod identity;
+pub mod journal;
+pub mod plan;

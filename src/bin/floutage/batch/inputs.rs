@@ -1,0 +1,240 @@
+//! From what a job names to single files.
+
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use floutage::batch::plan::Item;
+
+use super::job::{FOLDER, Job};
+use super::settings::{Given, Settings};
+use crate::redact::plan::{self, Kind, LeftOut, kind, output_name, refuse_collisions};
+
+/// The files of `job`, and what is left out of folders.
+pub fn items(job: &Job) -> Result<(Vec<Item>, Vec<LeftOut>)> {
+    let settings = Settings::check(&job.settings, "the settings")?;
+    let mut jobs = Vec::new();
+    let mut all_settings = Vec::new();
+    let mut left_out = Vec::new();
+    if !job.inputs.is_empty() {
+        // As a folder, also for one file.
+        let output = job.output.join("");
+        let (planned, left) = plan::plan(&job.inputs, &output, settings.codec)?;
+        jobs.extend(planned);
+        left_out = left;
+    }
+    let mut loose = Vec::new();
+    for pattern in &job.patterns {
+        loose.extend(matches(pattern)?);
+    }
+    for list in &job.lists {
+        loose.extend(listed(list)?);
+    }
+    let base = common_folder(&loose);
+    for input in loose {
+        let output = output_of(&input, &base, &job.output, settings.codec);
+        let kind = kind(&input).unwrap_or(Kind::Video);
+        jobs.push(plan::Job {
+            input,
+            output,
+            kind,
+        });
+    }
+    all_settings.resize(jobs.len(), settings);
+    for manifest in &job.manifests {
+        rows(manifest, job, &mut jobs, &mut all_settings)?;
+    }
+    // Named twice, or by two patterns.
+    let mut seen = std::collections::HashSet::new();
+    let keep: Vec<bool> = jobs
+        .iter()
+        .map(|job| seen.insert((job.input.clone(), job.output.clone())))
+        .collect();
+    let mut kept = keep.iter();
+    jobs.retain(|_| *kept.next().unwrap_or(&true));
+    let mut kept = keep.iter();
+    all_settings.retain(|_| *kept.next().unwrap_or(&true));
+    left_out.retain(|left| {
+        !left
+            .path
+            .components()
+            .any(|part| part.as_os_str() == FOLDER)
+    });
+    refuse_collisions(&jobs)?;
+    let items = jobs
+        .into_iter()
+        .zip(all_settings)
+        .map(|(job, settings)| item(job, settings))
+        .collect::<Result<_>>()?;
+    Ok((items, left_out))
+}
+
+fn item(job: plan::Job, settings: Settings) -> Result<Item> {
+    let text = |path: &Path| -> Result<String> {
+        let text = path.to_str().map(str::to_owned);
+        text.with_context(|| {
+            let shown = path.display();
+            format!("{shown}: its name is not UTF-8 text, which a journal cannot hold; rename it")
+        })
+    };
+    let found = std::fs::metadata(&job.input).ok();
+    Ok(Item {
+        input: text(&job.input)?,
+        output: text(&job.output)?,
+        arguments: settings.arguments,
+        settings: settings.values,
+        model_hash: settings.model_hash,
+        models: settings.models,
+        size: found.map_or(0, |found| found.len()),
+        duration_s: 0.0,
+    })
+}
+
+/// The files that fit `pattern`, in order.
+fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(pattern).with_context(|| format!("{pattern}: this is no pattern"))?;
+    let found: Vec<PathBuf> = paths
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .with_context(|| format!("{pattern}: a folder cannot be read"))?
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect();
+    if found.is_empty() {
+        bail!("{pattern}: no file fits this pattern");
+    }
+    Ok(found)
+}
+
+/// The files named in a list, one a line.
+fn listed(list: &Path) -> Result<Vec<PathBuf>> {
+    let shown = list.display();
+    let text = std::fs::read_to_string(list).with_context(|| format!("{shown}: cannot be read"))?;
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let found: Vec<PathBuf> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| folder.join(line))
+        .collect();
+    if found.is_empty() {
+        bail!("{shown}: the list is empty");
+    }
+    Ok(found)
+}
+
+/// The rows of a manifest.
+fn rows(
+    manifest: &Path,
+    job: &Job,
+    jobs: &mut Vec<plan::Job>,
+    all_settings: &mut Vec<Settings>,
+) -> Result<()> {
+    let shown = manifest.display();
+    let folder = manifest.parent().unwrap_or(Path::new(""));
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(manifest)
+        .with_context(|| format!("{shown}: cannot be read"))?;
+    let header: Vec<String> = reader
+        .headers()
+        .with_context(|| format!("{shown}: cannot be read"))?
+        .iter()
+        .map(str::to_owned)
+        .collect();
+    if !header.iter().any(|name| name == "input") {
+        bail!("{shown}: there is no column `input`");
+    }
+    let mut found = Vec::new();
+    for (index, row) in reader.records().enumerate() {
+        let origin = format!("{shown}: row {}", index + 2);
+        let row = row.with_context(|| origin.clone())?;
+        let (mut input, mut output, mut own) = (None, None, Given::default());
+        for (name, value) in header.iter().zip(&row) {
+            match (name.as_str(), value) {
+                (_, "") => {}
+                ("input", path) => input = Some(folder.join(path)),
+                ("output", path) => output = Some(path.to_owned()),
+                (name, value) => own.set(name, value),
+            }
+        }
+        let input = input.with_context(|| format!("{origin}: there is no input"))?;
+        let settings = Settings::check(&job.settings.with(&own), &origin)?;
+        found.push((input, output, settings, origin));
+    }
+    let inputs: Vec<PathBuf> = found.iter().map(|(input, ..)| input.clone()).collect();
+    let base = common_folder(&inputs);
+    for (input, output, settings, origin) in found {
+        let output = match output {
+            None => output_of(&input, &base, &job.output, settings.codec),
+            Some(name) => {
+                let inside = Path::new(&name)
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_)));
+                if !inside {
+                    bail!("{origin}: output {name}: must be a path inside the output folder");
+                }
+                job.output.join(name)
+            }
+        };
+        let kind = kind(&input).unwrap_or(Kind::Video);
+        jobs.push(plan::Job {
+            input,
+            output,
+            kind,
+        });
+        all_settings.push(settings);
+    }
+    Ok(())
+}
+
+/// The folder that all `files` lie in.
+fn common_folder(files: &[PathBuf]) -> PathBuf {
+    let mut folders = files
+        .iter()
+        .map(|file| file.parent().unwrap_or(Path::new("")));
+    let Some(first) = folders.next() else {
+        return PathBuf::new();
+    };
+    folders.fold(first.to_owned(), |common, folder| {
+        common
+            .components()
+            .zip(folder.components())
+            .take_while(|(a, b)| a == b)
+            .map(|(part, _)| part)
+            .collect()
+    })
+}
+
+fn output_of(
+    input: &Path,
+    base: &Path,
+    output: &Path,
+    codec: Option<floutage::media::encode::Codec>,
+) -> PathBuf {
+    let kind = kind(input).unwrap_or(Kind::Video);
+    let name = output_name(input.file_name().unwrap_or_default(), kind, codec);
+    let inside = input.strip_prefix(base).unwrap_or(input);
+    // A name with `..` in it stays inside, too.
+    let folder: PathBuf = inside
+        .parent()
+        .unwrap_or(Path::new(""))
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect();
+    output.join(folder).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loose_files_keep_what_tells_them_apart() {
+        let files = ["/a/b/1/x.mp4", "/a/b/2/x.mp4"].map(PathBuf::from);
+        let base = common_folder(&files);
+        assert_eq!(base, Path::new("/a/b"));
+        let out = |file: &Path| output_of(file, &base, Path::new("out"), None);
+        assert_eq!(out(&files[0]), Path::new("out/1/x.mp4"));
+        assert_eq!(out(&files[1]), Path::new("out/2/x.mp4"));
+        assert_eq!(out(Path::new("../y.mp4")), Path::new("out/y.mp4"));
+        assert_eq!(common_folder(&files[..1]), Path::new("/a/b/1"));
+    }
+}

@@ -1,0 +1,212 @@
+//! What is to be done: a job file, the command line, or both.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::settings::Given;
+
+/// What happens to a finished file whose input, model or settings are others by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Changed {
+    /// It is done again.
+    #[default]
+    Redo,
+    /// It stays as it is and is reported.
+    Report,
+}
+
+/// Files to read, and the folder to write to. Paths in a job file, a list or a manifest start from that file's folder.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SourceArgs {
+    /// Video files, pictures, or folders, which are searched recursively.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Job file (TOML) with any of: inputs, lists, manifests, output, jobs, retries, changed, and a table `settings`.
+    #[arg(short = 'c', long = "config", value_name = "JOB.toml")]
+    pub config: Option<PathBuf>,
+    /// Text file with one input a line.
+    #[arg(long = "list", value_name = "FILE")]
+    pub lists: Vec<PathBuf>,
+    /// CSV file with a column `input`; further columns are `output` and any setting of `redact`.
+    #[arg(long = "manifest", value_name = "FILE")]
+    pub manifests: Vec<PathBuf>,
+    /// Folder to write to.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Folder for the journal and the account [default: `floutage-batch` in the output folder].
+    #[arg(long, value_name = "FOLDER")]
+    pub journal: Option<PathBuf>,
+}
+
+/// How the work is done.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkArgs {
+    /// Files at once, or `auto`: what a short measurement on this machine finds best [default: auto].
+    #[arg(long, value_name = "COUNT|auto")]
+    pub jobs: Option<Jobs>,
+    /// How often a file that failed is tried again, after all others, 0 to 100 [default: 1].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub retries: Option<u32>,
+    /// What happens to finished files whose input, model or settings are others by now [default: redo].
+    #[arg(long, value_enum)]
+    pub changed: Option<Changed>,
+    /// Compare the content of all finished files with the journal, not only size and time.
+    #[arg(long)]
+    pub verify: bool,
+    /// Replace outputs that exist and are not of this batch.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Show no progress and no summary.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print the account as JSON at the end.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Files at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jobs {
+    /// Measured.
+    #[default]
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+impl std::str::FromStr for Jobs {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => match number.parse() {
+                Ok(count @ 1..=256) => Ok(Self::Count(count)),
+                _ => Err("must be `auto` or a number from 1 to 256".into()),
+            },
+        }
+    }
+}
+
+/// A job file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    inputs: Vec<String>,
+    lists: Vec<PathBuf>,
+    manifests: Vec<PathBuf>,
+    output: Option<PathBuf>,
+    journal: Option<PathBuf>,
+    jobs: Option<toml::Value>,
+    retries: Option<u32>,
+    changed: Option<Changed>,
+    settings: toml::Table,
+}
+
+/// A job, from wherever it was told.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub inputs: Vec<PathBuf>,
+    /// Patterns with `*`, `?` or `[`.
+    pub patterns: Vec<String>,
+    pub lists: Vec<PathBuf>,
+    pub manifests: Vec<PathBuf>,
+    pub output: PathBuf,
+    /// Folder of journal and account.
+    pub folder: PathBuf,
+    pub jobs: Jobs,
+    pub retries: u32,
+    pub changed: Changed,
+    pub settings: Given,
+}
+
+/// Name of the folder of journal and account in the output folder.
+pub const FOLDER: &str = "floutage-batch";
+
+impl Job {
+    /// The job of the command line, which is stronger than the job file.
+    pub fn resolve(source: SourceArgs, work: Option<&WorkArgs>, given: &Given) -> Result<Self> {
+        let (file, base) = match &source.config {
+            Some(path) => (read(path)?, path.parent().unwrap_or(Path::new(""))),
+            None => (File::default(), Path::new("")),
+        };
+        let origin = source
+            .config
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        let own = |path: PathBuf| base.join(path);
+        let (patterns, inputs): (Vec<String>, Vec<String>) = file
+            .inputs
+            .into_iter()
+            .map(|input| own(input.into()).to_string_lossy().into_owned())
+            .partition(|input| input.contains(['*', '?', '[']) && !Path::new(input).exists());
+        let mut inputs: Vec<PathBuf> = inputs.into_iter().map(PathBuf::from).collect();
+        inputs.extend(source.inputs);
+        let lists: Vec<_> = file
+            .lists
+            .into_iter()
+            .map(own)
+            .chain(source.lists)
+            .collect();
+        let manifests: Vec<_> = file
+            .manifests
+            .into_iter()
+            .map(own)
+            .chain(source.manifests)
+            .collect();
+        if inputs.is_empty() && patterns.is_empty() && lists.is_empty() && manifests.is_empty() {
+            bail!("no inputs: name files or folders, --list, --manifest, or a job file with -c");
+        }
+        let Some(output) = source.output.or(file.output.map(own)) else {
+            bail!("no output folder: name one with -o");
+        };
+        let jobs = match file.jobs {
+            None => None,
+            Some(value) => {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                let jobs = text.parse::<Jobs>();
+                Some(
+                    jobs.map_err(|problem| anyhow::anyhow!("{origin}: jobs = {value}: {problem}"))?,
+                )
+            }
+        };
+        if file.retries.is_some_and(|retries| retries > 100) {
+            bail!("{origin}: retries: must be from 0 to 100");
+        }
+        let folder = source
+            .journal
+            .or(file.journal.map(own))
+            .unwrap_or_else(|| output.join(FOLDER));
+        Ok(Self {
+            inputs,
+            patterns,
+            lists,
+            manifests,
+            folder,
+            output,
+            jobs: work.and_then(|work| work.jobs).or(jobs).unwrap_or_default(),
+            retries: work
+                .and_then(|work| work.retries)
+                .or(file.retries)
+                .unwrap_or(1),
+            changed: work
+                .and_then(|work| work.changed)
+                .or(file.changed)
+                .unwrap_or_default(),
+            settings: Given::from_toml(&file.settings)?.with(given),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    toml::from_str(&text).map_err(|error| anyhow::anyhow!("{shown}: {error}"))
+}

@@ -1,0 +1,275 @@
+//! `floutage batch`: archives, on one machine or many.
+
+mod display;
+mod inputs;
+mod job;
+mod pool;
+mod reconcile;
+mod settings;
+mod show;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use floutage::batch::account::Account;
+use floutage::batch::journal::{Journal, State};
+use floutage::batch::plan::{Item, Plan, Shard};
+use floutage::media::duration::durations;
+
+use self::job::{Job, Jobs, SourceArgs, WorkArgs};
+use self::pool::{Options, Pool};
+use self::settings::Given;
+use crate::redact::plan::LeftOut;
+use crate::redact::{STOP, catch_signals};
+use crate::say;
+
+/// Exit code when some files are done and others are not.
+const PARTIAL: u8 = 3;
+/// Name of a batch's only journal.
+const JOURNAL: &str = "journal.sqlite";
+/// Name of a plan.
+const PLAN: &str = "plan.json";
+/// Where a fact of the journal holds what was left out of folders, one line each.
+const LEFT_OUT: &str = "left-out";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 every file is done; 1 nothing could be done; 2 \
+the command line is wrong; 3 some files are done, others failed or are out of date; 130 interrupted. Starting it again does what is missing."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Say what would be done, and how long it would take by a short measurement; write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    settings: Given,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Share files out among machines: writes a plan.
+    Plan(Box<PlanArgs>),
+    /// Do one shard of a plan.
+    Run(Box<RunArgs>),
+    /// Say how far a batch is, also while it runs.
+    Status(show::StatusArgs),
+    /// Write the account of a batch, of all its shards together.
+    Report(show::ReportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Number of shards, balanced by the length of videos.
+    #[arg(long, value_name = "COUNT")]
+    shards: usize,
+    #[command(flatten)]
+    settings: Given,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// The plan, or the folder it is in.
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    /// Which shard, as 1/4 to 4/4 [default: from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, which count from 0].
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
+impl Args {
+    pub fn is_quiet(&self) -> bool {
+        self.work.quiet
+    }
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        None => batch(args.source, args.dry_run, &args.work, &args.settings),
+        Some(Command::Plan(args)) => plan(*args),
+        Some(Command::Run(args)) => shard(*args),
+        Some(Command::Status(args)) => show::status(&args),
+        Some(Command::Report(args)) => show::report(&args),
+    }
+}
+
+/// A whole batch on this machine.
+fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> Result<ExitCode> {
+    let job = Job::resolve(source, Some(work), given)?;
+    let (items, left_out) = inputs::items(&job)?;
+    if items.is_empty() {
+        bail!("there is nothing to redact in what was named");
+    }
+    if dry_run {
+        return show::dry_run(&job, items, &left_out);
+    }
+    let mut journal = Journal::open(&job.folder.join(JOURNAL))?;
+    note_left_out(&journal, &left_out)?;
+    let options = Options {
+        jobs: 0,
+        threads: 0,
+        retries: job.retries,
+        changed: job.changed,
+        overwrite: work.overwrite,
+    };
+    let interrupted = work_on(&mut journal, items, job.jobs, options, work)?;
+    let account = account(&journal)?;
+    account.write(&job.folder)?;
+    conclude(&account, work, &job.folder, interrupted)
+}
+
+/// One shard of a plan.
+fn shard(args: RunArgs) -> Result<ExitCode> {
+    let path = if args.plan.is_dir() {
+        args.plan.join(PLAN)
+    } else {
+        args.plan.clone()
+    };
+    let plan = Plan::read(&path)?;
+    let shard = match args.shard {
+        Some(shard) => shard,
+        None => Shard::from_environment(|name| std::env::var(name).ok())?
+            .context("which shard? Name it with --shard I/N; no array task or completion index is in the environment")?,
+    };
+    let index = shard.within(plan.shards)?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let name = format!("journal-{}-of-{}.sqlite", index + 1, plan.shards);
+    let mut journal = Journal::open(&folder.join(name))?;
+    let options = Options {
+        jobs: 0,
+        threads: 0,
+        retries: args.work.retries.unwrap_or(1),
+        changed: args.work.changed.unwrap_or_default(),
+        overwrite: args.work.overwrite,
+    };
+    let jobs = args.work.jobs.unwrap_or_default();
+    let interrupted = work_on(&mut journal, plan.shard(index), jobs, options, &args.work)?;
+    conclude(&account(&journal)?, &args.work, &folder, interrupted)
+}
+
+/// Does what is missing of `items`; true when it was interrupted.
+fn work_on(
+    journal: &mut Journal,
+    items: Vec<Item>,
+    jobs: Jobs,
+    mut options: Options,
+    work: &WorkArgs,
+) -> Result<bool> {
+    catch_signals()?;
+    let tasks = reconcile::tasks(journal, items, options.changed, work.verify)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    options.jobs = match jobs {
+        Jobs::Count(count) => count,
+        Jobs::Auto => show::best_jobs(&tasks, cores)?,
+    }
+    .clamp(1, tasks.len().max(1));
+    options.threads = (cores / options.jobs).max(1);
+    let pool = Pool::new(journal, tasks, options, work.quiet);
+    match pool.run() {
+        Ok(()) => Ok(false),
+        Err(_) if STOP.requested() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn account(journal: &Journal) -> Result<Account> {
+    let left_out = journal.noted(LEFT_OUT)?.unwrap_or_default();
+    let left_out = left_out.lines().map(str::to_owned).collect();
+    Ok(Account::of(journal.entries()?, left_out)?)
+}
+
+fn note_left_out(journal: &Journal, left_out: &[LeftOut]) -> Result<()> {
+    let lines: Vec<String> = left_out.iter().map(LeftOut::line).collect();
+    Ok(journal.note(LEFT_OUT, &lines.join("\n"))?)
+}
+
+/// Says what became of it, and how to exit.
+fn conclude(
+    account: &Account,
+    work: &WorkArgs,
+    folder: &Path,
+    interrupted: bool,
+) -> Result<ExitCode> {
+    if work.json {
+        say::out(&serde_json::to_string_pretty(account)?);
+    } else if !work.quiet {
+        for line in show::summary(account) {
+            say::out(&line);
+        }
+        say::out(&format!("journal and account: {}", folder.display()));
+    }
+    if interrupted {
+        return Err(floutage::Error::Interrupted.into());
+    }
+    Ok(exit_code(account))
+}
+
+fn exit_code(account: &Account) -> ExitCode {
+    let done = account.total.in_state(State::Done);
+    match done {
+        _ if done == account.total.files && account.total.changed == 0 => ExitCode::SUCCESS,
+        0 => ExitCode::FAILURE,
+        _ => ExitCode::from(PARTIAL),
+    }
+}
+
+fn plan(args: PlanArgs) -> Result<ExitCode> {
+    let job = Job::resolve(args.source, None, &args.settings)?;
+    let (mut items, left_out) = inputs::items(&job)?;
+    if items.is_empty() {
+        bail!("there is nothing to redact in what was named");
+    }
+    // Tasks may start in other folders.
+    for item in &mut items {
+        for path in [&mut item.input, &mut item.output] {
+            let absolute = std::path::absolute(&*path)
+                .with_context(|| format!("{path}: the present folder is not known"))?;
+            *path = absolute.to_string_lossy().into_owned();
+        }
+    }
+    measure_lengths(&mut items)?;
+    let plan = Plan::new(items, args.shards)?;
+    std::fs::create_dir_all(&job.folder)
+        .with_context(|| format!("{}: the folder cannot be made", job.folder.display()))?;
+    let path = job.folder.join(PLAN);
+    plan.write(&path)?;
+    for line in left_out.iter().map(LeftOut::line) {
+        say::out(&line);
+    }
+    for index in 0..plan.shards {
+        let files = plan.shard(index);
+        let seconds: f64 = files.iter().map(|item| item.duration_s).sum();
+        say::out(&format!(
+            "shard {}/{}: {} files, {}",
+            index + 1,
+            plan.shards,
+            files.len(),
+            display::length(seconds)
+        ));
+    }
+    say::out(&format!("plan: {}", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fills in the lengths of videos, where they can be told.
+fn measure_lengths(items: &mut [Item]) -> Result<()> {
+    floutage::init()?;
+    let paths: Vec<&Path> = items.iter().map(|item| Path::new(&item.input)).collect();
+    let lengths = durations(&paths);
+    for (item, length) in items.iter_mut().zip(lengths) {
+        item.duration_s = length.unwrap_or(0.0);
+    }
+    Ok(())
+}

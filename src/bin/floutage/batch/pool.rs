@@ -1,0 +1,273 @@
+//! The work itself: several files at once, each in a process of its own.
+//!
+//! Invariant: the order in which a file's result becomes known is result, hash in the journal, name. A process killed in
+//! between leaves what the next run can tell from a result.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use floutage::Error;
+use floutage::batch::identity::{Identity, Stamp, hash_file};
+use floutage::batch::journal::Journal;
+use floutage::media::partial::place;
+use floutage::media::report::{Progress, Report};
+
+use super::display::Display;
+use super::job::Changed;
+use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
+use crate::redact::plan::{Job, Kind};
+use crate::redact::{STOP, worker};
+use crate::say;
+
+/// How often a running file's progress goes into the journal.
+const NOTE: Duration = Duration::from_secs(1);
+/// What a file that failed waits for before it is tried again: a process that was killed takes a moment to end.
+const REST: Duration = Duration::from_millis(500);
+
+/// How to work.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Files at once.
+    pub jobs: usize,
+    /// Threads of each.
+    pub threads: usize,
+    /// How often a file is tried again.
+    pub retries: u32,
+    pub changed: Changed,
+    pub overwrite: bool,
+}
+
+/// The work on one batch.
+pub struct Pool<'a> {
+    journal: Mutex<&'a mut Journal>,
+    queue: Mutex<VecDeque<Task>>,
+    /// Tasks that are neither over nor in the queue.
+    busy: AtomicUsize,
+    display: Display,
+    options: Options,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Pool<'a> {
+    /// A pool for `tasks`.
+    pub fn new(journal: &'a mut Journal, tasks: Vec<Task>, options: Options, quiet: bool) -> Self {
+        let bytes = tasks.iter().map(|task| task.item.size).sum();
+        Self {
+            journal: Mutex::new(journal),
+            busy: AtomicUsize::new(0),
+            display: Display::new(tasks.len(), bytes, quiet),
+            queue: Mutex::new(tasks.into()),
+            options,
+        }
+    }
+
+    /// Works until nothing is left to do, or a signal asks to stop. What fails is in the journal.
+    ///
+    /// Errors: the journal cannot be written; [`Error::Interrupted`].
+    pub fn run(&self) -> Result<()> {
+        let outcome = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.options.jobs)
+                .map(|_| scope.spawn(|| self.work()))
+                .collect();
+            let mut outcome = Ok(());
+            for worker in workers {
+                let ended = worker.join().unwrap_or_else(|_| {
+                    bail!("an internal error stopped the work; please report it")
+                });
+                outcome = outcome.and(ended);
+            }
+            outcome
+        });
+        self.display.close();
+        outcome?;
+        if STOP.requested() {
+            return Err(Error::Interrupted.into());
+        }
+        Ok(())
+    }
+
+    /// The next task; None when there will be no more.
+    fn next(&self) -> Option<Task> {
+        loop {
+            if STOP.requested() {
+                return None;
+            }
+            {
+                let mut queue = locked(&self.queue);
+                if let Some(task) = queue.pop_front() {
+                    self.busy.fetch_add(1, Ordering::SeqCst);
+                    return Some(task);
+                }
+                if self.busy.load(Ordering::SeqCst) == 0 {
+                    return None;
+                }
+            }
+            // Another task may fail and come back.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn work(&self) -> Result<()> {
+        while let Some(mut task) = self.next() {
+            if task.tries > 0 {
+                std::thread::sleep(REST);
+            }
+            self.display
+                .start(task.id, &task.item.input, task.item.size);
+            let outcome = self.one(&mut task);
+            let frames = outcome.as_ref().map_or(0, |report| {
+                report.as_ref().map_or(0, |report| report.frames)
+            });
+            self.display.finish(task.id, frames);
+            let told = match outcome {
+                Ok(report) => {
+                    if let Some(report) = report {
+                        self.display.say(&format!(
+                            "{} -> {}: {} frames, {:.1} frames/s",
+                            task.item.input,
+                            task.item.output,
+                            report.frames,
+                            report.frames_per_second()
+                        ));
+                    }
+                    Ok(())
+                }
+                Err(error) => self.failed(task, &error),
+            };
+            self.busy.fetch_sub(1, Ordering::SeqCst);
+            if told.is_err() {
+                STOP.request();
+                worker::interrupt();
+            }
+            told?;
+        }
+        Ok(())
+    }
+
+    /// Notes a failure, and puts the task back where it may be tried again.
+    fn failed(&self, mut task: Task, error: &anyhow::Error) -> Result<()> {
+        let journal = locked(&self.journal);
+        sweep(Path::new(&task.item.output));
+        if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
+            return Ok(journal.put_back(task.id)?);
+        }
+        let text = say::causes(error);
+        journal.fail(task.id, &text)?;
+        drop(journal);
+        let again = task.tries < self.options.retries;
+        let rest = if again {
+            "; it is tried again later"
+        } else {
+            ""
+        };
+        self.display
+            .say(&format!("failed: {}: {text}{rest}", task.item.input));
+        if again {
+            task.tries += 1;
+            locked(&self.queue).push_back(task);
+        }
+        Ok(())
+    }
+
+    /// Redacts one file; None when there was nothing to do.
+    fn one(&self, task: &mut Task) -> Result<Option<Report>> {
+        if let Why::Compare(entry) = &task.why {
+            match compare(entry)? {
+                None => {
+                    let input = Stamp::of(Path::new(&task.item.input))?;
+                    let output = Stamp::of(Path::new(&task.item.output))?;
+                    let journal = locked(&self.journal);
+                    journal.touched(task.id, input)?;
+                    journal.done(task.id, output)?;
+                    return Ok(None);
+                }
+                Some(reason) => {
+                    let journal = locked(&self.journal);
+                    let Some(why) =
+                        redo_or_report(&journal, task.id, reason, self.options.changed)?
+                    else {
+                        return Ok(None);
+                    };
+                    journal.reset(task.id, &task.item)?;
+                    task.why = why;
+                }
+            }
+        }
+        let item = &task.item;
+        let (input, output) = (Path::new(&item.input), Path::new(&item.output));
+        if !self.options.overwrite && !task.owned && output.symlink_metadata().is_ok() {
+            bail!(
+                "{}: the output exists and is not of this batch; --overwrite replaces it",
+                output.display()
+            );
+        }
+        let identity = Identity::of(input)?;
+        if let Some(folder) = output.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+        }
+        locked(&self.journal).start(task.id, &identity)?;
+        let staged = staged(output);
+        let job = Job {
+            input: input.to_owned(),
+            output: staged.clone(),
+            kind: Kind::Video,
+        };
+        let arguments = ["redact", "--tally", "--quiet", "--overwrite"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("--inference-threads={}", self.options.threads)])
+            .chain(
+                item.arguments
+                    .iter()
+                    .filter(|argument| !argument.starts_with("--inference-threads="))
+                    .cloned(),
+            )
+            .map(OsString::from)
+            .chain([
+                format!("--output={}", staged.display()).into(),
+                OsString::from("--"),
+                input.into(),
+            ]);
+        let mut noted = Instant::now();
+        let report = worker::redact_apart(
+            &job,
+            arguments,
+            Some(self.options.threads),
+            &mut |progress: &Progress| {
+                self.display.update(task.id, progress);
+                if noted.elapsed() >= NOTE {
+                    noted = Instant::now();
+                    // What another terminal sees is a little old then.
+                    let _ =
+                        locked(&self.journal).progress(task.id, progress.frames, progress.share);
+                }
+            },
+        )?;
+        let report = Report {
+            output: output.to_owned(),
+            ..report
+        };
+        if Stamp::of(input)? != identity.stamp {
+            let _ = std::fs::remove_file(&staged);
+            bail!(
+                "{}: the file has changed while it was read; wait until it is complete",
+                input.display()
+            );
+        }
+        let result = hash_file(&staged)?;
+        locked(&self.journal).written(task.id, &result, &report)?;
+        place(&staged, output, self.options.overwrite || task.owned)?;
+        task.owned = true;
+        locked(&self.journal).done(task.id, Stamp::of(output)?)?;
+        Ok(Some(report))
+    }
+}

@@ -1,0 +1,104 @@
+//! A redacted version of the clip or pictures, whatever made it.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow, bail};
+use floutage::evaluate::{Difference, Evaluation, Luma, Pictures, Seen};
+use floutage::media::frames::Frames;
+use floutage::media::picture::look_at;
+
+use super::STOP;
+use super::subject::{Kind, Subject};
+use crate::say;
+
+/// Share of what is no truth above which two versions hardly show the same.
+const STRANGE: f64 = 0.5;
+
+/// What differs between the subject and the version `other`, against the truth.
+pub fn evaluate(subject: &Subject, other: &Path) -> Result<Evaluation> {
+    let evaluation = match &subject.kind {
+        Kind::Video(_) => video(subject, other)?,
+        Kind::Pictures(all) => pictures(subject, all, other)?,
+    };
+    let share = evaluation.over_redaction();
+    if share > STRANGE {
+        // Everything differs where the two show different things: that is no redaction.
+        say::err(&format!(
+            "warning: {:.0} % of what is neither face nor plate differs. Unless whole frames were filled, the two do not \
+             show the same pictures, frame by frame, or one was encoded too coarsely, and the figures mean nothing.",
+            share * 100.0
+        ));
+    }
+    Ok(evaluation)
+}
+
+fn add(
+    evaluation: &mut Evaluation,
+    subject: &Subject,
+    index: usize,
+    (original, other): (&Luma, &Luma),
+) -> floutage::Result<()> {
+    let difference = Difference::between(original, other)?;
+    let seen = Seen {
+        size: original.size(),
+        detections: None,
+        altered: &difference,
+        areas: &[],
+    };
+    evaluation.add(index, subject.truth(index), &seen);
+    Ok(())
+}
+
+fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
+    if !path.is_file() {
+        bail!("{}: there is no such file", path.display());
+    }
+    let mut originals = Frames::of(&subject.input, &STOP, Luma::of)?;
+    let mut others = Frames::of(path, &STOP, Luma::of)?;
+    let mut evaluation = subject.evaluation();
+    for index in 0.. {
+        // Both are asked, so that a file that cannot be read says so itself.
+        match (originals.next().transpose()?, others.next().transpose()?) {
+            (Some(original), Some(other)) => {
+                add(&mut evaluation, subject, index, (&original, &other))
+                    .map_err(|error| anyhow!("{}: frame {}: {error}", path.display(), index + 1))?;
+            }
+            (None, None) => break,
+            (original, _) => {
+                let (longer, more) = if original.is_some() {
+                    (subject.input.as_path(), originals.count())
+                } else {
+                    (path, others.count())
+                };
+                bail!(
+                    "{}: it has {} frames, the other video {index}; frames are compared one by one, so both must have the \
+                     same ones: none dropped, repeated or cut off",
+                    longer.display(),
+                    index + more + 1
+                );
+            }
+        }
+    }
+    subject.check_length(evaluation.frames as usize)?;
+    Ok(evaluation)
+}
+
+fn pictures(subject: &Subject, pictures: &Pictures, folder: &Path) -> Result<Evaluation> {
+    if !folder.is_dir() {
+        bail!("{}: there is no such folder", folder.display());
+    }
+    let mut evaluation = subject.evaluation();
+    for (index, picture) in pictures.pictures.iter().enumerate() {
+        if STOP.requested() {
+            return Err(floutage::Error::Interrupted.into());
+        }
+        let path = subject.input.join(&picture.file);
+        let original = look_at(&path, |frame| Ok(Luma::of(frame)))?;
+        subject.check_size(&path, picture.size, original.size())?;
+        let other_path = folder.join(&picture.file);
+        let other = look_at(&other_path, |frame| Ok(Luma::of(frame)))?;
+        add(&mut evaluation, subject, index, (&original, &other))
+            .map_err(|error| anyhow!("{}: {error}", other_path.display()))?;
+    }
+    Ok(evaluation)
+}

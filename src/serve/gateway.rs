@@ -1,0 +1,278 @@
+//! The running gateway: cameras as the configuration has them, their outputs, and what the page asks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::config::Config;
+use super::config::camera::Camera;
+use super::config::outputs::Recording as RecordingSettings;
+use super::config::{Problem, edit};
+use super::fragments::{Muxer, Taker};
+use super::hls::Live;
+use super::record::{self, Recorder, Seen};
+use super::rtsp::Server;
+use super::state::{CameraSettings, CameraStatus, Recording, Site};
+use super::supervisor::{Supervisor, Workers};
+use crate::error::{Error, Result};
+use crate::gst::lock;
+
+/// A camera that runs.
+struct Running {
+    camera: Camera,
+    supervisor: Supervisor,
+    /// Ends after the supervisor, with everything that it got.
+    _muxer: Option<Muxer>,
+    live: Option<Live>,
+    recorded: Option<Recorded>,
+}
+
+/// Where a camera's recordings are.
+struct Recorded {
+    settings: RecordingSettings,
+    seen: Seen,
+}
+
+/// The gateway; everything stops when it is dropped.
+pub struct Gateway {
+    path: PathBuf,
+    workers: Workers,
+    server: Server,
+    state: Mutex<State>,
+}
+
+struct State {
+    config: Config,
+    cameras: Vec<Running>,
+}
+
+/// Everything that is wrong with the configuration in one error.
+fn all(path: &Path, problems: &[Problem]) -> Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Error::media(path.display().to_string(), lines.join("\n  "))
+}
+
+impl Gateway {
+    /// Starts what the configuration file `path` describes, with camera processes from `workers`.
+    ///
+    /// Errors: the configuration is wrong, or an address cannot be listened on.
+    pub fn start(path: &Path, workers: Workers) -> Result<Self> {
+        let config = Config::read(path).map_err(|problems| all(path, &problems))?;
+        let server = Server::start(&config.rtsp)?;
+        let gateway = Self {
+            path: path.to_owned(),
+            workers,
+            server,
+            state: Mutex::new(State {
+                config: config.clone(),
+                cameras: Vec::new(),
+            }),
+        };
+        {
+            let mut state = lock(&gateway.state);
+            for camera in &config.cameras {
+                let running = gateway.run(camera, &config)?;
+                state.cameras.push(running);
+            }
+        }
+        Ok(gateway)
+    }
+
+    /// The configuration as it was last taken up.
+    pub fn config(&self) -> Config {
+        lock(&self.state).config.clone()
+    }
+
+    /// The RTSP server's port.
+    pub fn rtsp_port(&self) -> i32 {
+        self.server.port()
+    }
+
+    fn run(&self, camera: &Camera, config: &Config) -> Result<Running> {
+        let supervisor = Supervisor::start(camera, self.workers.clone(), None)?;
+        let codec = camera.encode.resolve()?.codec;
+        let shared = &supervisor.shared;
+        self.server.add(
+            &camera.name,
+            codec,
+            camera.sub.is_some(),
+            config.rtsp.multicast,
+            shared,
+        )?;
+        let live = camera.hls.then(Live::default);
+        let mut takers: Vec<Box<dyn Taker>> = Vec::new();
+        if let Some(live) = &live {
+            takers.push(Box::new(live.clone()));
+        }
+        let recorded = camera
+            .record
+            .resolve(&camera.name)?
+            .map(|settings| Recorded {
+                settings,
+                seen: Seen::default(),
+            });
+        if let Some(recorded) = &recorded {
+            let teller = shared.clone();
+            let tell = Box::new(move |problem| lock(&teller.report).last_error = Some(problem));
+            takers.push(Box::new(Recorder::new(
+                recorded.settings.clone(),
+                recorded.seen.clone(),
+                tell,
+            )));
+        }
+        let muxer = if takers.is_empty() {
+            None
+        } else {
+            let muxer = Muxer::start(&camera.name, codec, takers, shared.dropped.clone())?;
+            shared.full.add(muxer.output());
+            Some(muxer)
+        };
+        Ok(Running {
+            camera: camera.clone(),
+            supervisor,
+            _muxer: muxer,
+            live,
+            recorded,
+        })
+    }
+
+    /// Takes up the configuration file as it is now: cameras that did not change go on as if nothing had happened.
+    ///
+    /// Errors: the configuration is wrong; everything goes on as before.
+    pub fn reload(&self) -> Result<()> {
+        let config = Config::read(&self.path).map_err(|problems| all(&self.path, &problems))?;
+        let mut state = lock(&self.state);
+        if config.rtsp != state.config.rtsp || config.web != state.config.web {
+            tracing::warn!("[rtsp] and [web] are taken up when floutage is started again");
+        }
+        let mut before = std::mem::take(&mut state.cameras);
+        for camera in &config.cameras {
+            let known = before
+                .iter()
+                .position(|running| running.camera.name == camera.name);
+            match known.map(|index| before.remove(index)) {
+                Some(running) if running.camera == *camera => state.cameras.push(running),
+                other => {
+                    if let Some(running) = other {
+                        self.stop(running);
+                    }
+                    state.cameras.push(self.run(camera, &config)?);
+                }
+            }
+        }
+        before.into_iter().for_each(|running| self.stop(running));
+        state.config = config;
+        Ok(())
+    }
+
+    fn stop(&self, running: Running) {
+        self.server.remove(&running.camera.name);
+        drop(running);
+    }
+}
+
+impl Site for Gateway {
+    fn cameras(&self) -> Vec<CameraStatus> {
+        let state = lock(&self.state);
+        state
+            .cameras
+            .iter()
+            .map(|running| self.status(running))
+            .collect()
+    }
+
+    fn settings(&self, camera: &str) -> Option<CameraSettings> {
+        let state = lock(&self.state);
+        let camera = &state
+            .cameras
+            .iter()
+            .find(|running| running.camera.name == camera)?
+            .camera;
+        let margin = camera.redact.settings(&[]).ok()?.face.margin;
+        Some(CameraSettings {
+            zones: camera.zones.clone(),
+            margin: f64::from(margin),
+            confidence_threshold: camera.detect.confidence_threshold.map(f64::from),
+        })
+    }
+
+    fn change(&self, camera: &str, settings: CameraSettings) -> Result<(), Error> {
+        edit::write(&self.path, camera, &settings)?;
+        self.reload()
+    }
+
+    fn recordings(&self, camera: &str) -> Vec<Recording> {
+        let folder = self.of(camera, |running| {
+            Some(running.recorded.as_ref()?.settings.directory.clone())
+        });
+        folder.map_or_else(Vec::new, |folder| record::list(&folder))
+    }
+
+    fn recording_path(&self, camera: &str, file: &str) -> Option<PathBuf> {
+        let folder = self.of(camera, |running| {
+            Some(running.recorded.as_ref()?.settings.directory.clone())
+        })?;
+        let known = record::list(&folder)
+            .into_iter()
+            .any(|recording| recording.file == file);
+        known.then(|| folder.join(file))
+    }
+
+    fn hls(&self, camera: &str, name: &str) -> Option<(Vec<u8>, &'static str)> {
+        self.of(camera, |running| running.live.clone())?.part(name)
+    }
+
+    fn snapshot(&self, camera: &str) -> Option<Vec<u8>> {
+        let snapshot = self.of(camera, |running| {
+            lock(&running.supervisor.shared.report).snapshot.clone()
+        })?;
+        Some(snapshot.to_vec())
+    }
+
+    fn ready(&self) -> bool {
+        let state = lock(&self.state);
+        state.cameras.len() == state.config.cameras.len()
+    }
+}
+
+impl Gateway {
+    /// What `look` finds of `camera`.
+    fn of<T>(&self, camera: &str, look: impl FnOnce(&Running) -> Option<T>) -> Option<T> {
+        let state = lock(&self.state);
+        look(
+            state
+                .cameras
+                .iter()
+                .find(|running| running.camera.name == camera)?,
+        )
+    }
+
+    fn status(&self, running: &Running) -> CameraStatus {
+        let shared = &running.supervisor.shared;
+        let report = lock(&shared.report).clone();
+        let counts = report.counts();
+        let (width, height) = report.size.unwrap_or_default();
+        CameraStatus {
+            name: running.camera.name.clone(),
+            health: report.health,
+            since: report.since,
+            width,
+            height,
+            frames_per_second: report.frames_per_second,
+            latency: std::time::Duration::from_secs_f64(counts.latency_seconds.max(0.0)),
+            detect_every: counts.detect_every.max(1),
+            frames: counts.frames,
+            frames_failed_closed: counts.failed_closed,
+            frames_dropped: counts.dropped + shared.dropped.load(Relaxed),
+            regions: counts.regions,
+            inference_seconds: counts.inference_seconds,
+            reconnects: report.reconnects,
+            last_error: report.last_error,
+            recording: running
+                .recorded
+                .as_ref()
+                .is_some_and(|it| it.seen.recording.load(Relaxed)),
+            clients: self.server.clients(&running.camera.name),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The gateway: cameras in, redacted streams and recordings out.
+//!
+//! Invariant: nothing in the main process ever holds an unredacted picture. Each camera is decoded, redacted and encoded
+//! in a worker process; what comes out of it are encoded redacted pictures and numbers.
+
+mod boxes;
+pub mod config;
+mod filler;
+mod fragments;
+pub mod gateway;
+mod hls;
+mod record;
+mod rtsp;
+pub mod state;
+pub mod supervisor;
+mod unit;
+pub mod web;
+pub mod wire;
+pub mod worker;

@@ -1,0 +1,339 @@
+//! From a camera's address to decoded pictures.
+//!
+//! Invariant: only the first video stream is asked for; sound and data never reach the machine where the protocol can
+//! refuse them (RTSP), and have no way on where it cannot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use gst::glib;
+use gst::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::media::guard::Guard;
+use crate::media::source::{Kind, decoder, stay_inside};
+use crate::media::wiring::{make, pad, wiring};
+use crate::serve::config::camera::Transport;
+use crate::serve::wire::Job;
+
+/// The camera's wall clock minus the monotonic clock in nanoseconds; [`UNKNOWN`] until it tells.
+pub type CameraClock = Arc<AtomicI64>;
+
+/// No time at all.
+pub const UNKNOWN: i64 = i64::MIN;
+
+/// What a source is like.
+pub struct Source {
+    /// True for a file, which is played over and over at its own pace.
+    pub looped: bool,
+}
+
+/// Puts the source of `job` into `pipeline`; its decoded pictures go to `entry`.
+///
+/// Errors: an element that is not installed, a certificate that cannot be read.
+pub fn add(
+    job: &Job,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+    clock: &CameraClock,
+) -> Result<Source> {
+    let (scheme, rest) = job.source.split_once("://").unwrap_or_default();
+    match scheme {
+        "rtsp" | "rtsps" => rtsp(job, pipeline, entry, guard, clock)?,
+        "http" | "https" => motion_jpeg(job, pipeline, entry, guard)?,
+        "v4l2" => device(rest, pipeline, entry, guard)?,
+        "file" => {
+            file(rest, pipeline, entry, guard)?;
+            return Ok(Source { looped: true });
+        }
+        _ => {
+            return Err(Error::setting(
+                "source",
+                &job.source,
+                "an address of a known kind",
+            ));
+        }
+    }
+    Ok(Source { looped: false })
+}
+
+fn rtsp(
+    job: &Job,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+    clock: &CameraClock,
+) -> Result<()> {
+    let source = make("rtspsrc")?;
+    source.set_property("location", &job.source);
+    source.set_property("latency", job.jitter);
+    source.set_property("drop-on-latency", true);
+    source.set_property("tcp-timeout", 8_000_000u64);
+    source.set_property("teardown-timeout", gst::ClockTime::from_mseconds(300));
+    source.set_property_from_str(
+        "protocols",
+        match (job.transport, job.source.starts_with("rtsps")) {
+            (Transport::Tcp, false) => "tcp",
+            (Transport::Udp, false) => "udp",
+            (Transport::Tcp, true) => "tls+tcp",
+            (Transport::Udp, true) => "tls+udp",
+        },
+    );
+    if source
+        .find_property("add-reference-timestamp-meta")
+        .is_some()
+    {
+        source.set_property("add-reference-timestamp-meta", true);
+    }
+    if let Some(user) = &job.user {
+        source.set_property("user-id", user);
+    }
+    if let Some(password) = &job.password {
+        source.set_property("user-pw", password.reveal());
+    }
+    if let Some(certificate) = &job.certificate {
+        let database = gio::TlsFileDatabase::new(certificate).map_err(|error| {
+            Error::setting(
+                "certificate",
+                certificate.display(),
+                format!("a readable PEM file ({error})"),
+            )
+        })?;
+        source.set_property("tls-database", database);
+        // The one that is named is trusted whatever its host name, as cameras' own certificates need.
+        source.set_property_from_str(
+            "tls-validation-flags",
+            "unknown-ca+expired+revoked+insecure+not-activated",
+        );
+    }
+    let taken = AtomicBool::new(false);
+    source.connect("select-stream", false, move |values| {
+        let caps = values
+            .get(2)
+            .and_then(|value| value.get::<gst::Caps>().ok());
+        let video = caps
+            .as_ref()
+            .and_then(|caps| caps.structure(0))
+            .is_some_and(|it| it.get::<&str>("media") == Ok("video"));
+        Some((video && !taken.swap(true, Ordering::Relaxed)).to_value())
+    });
+    pipeline.add(&source).map_err(wiring)?;
+    let (entry, guard, pipeline, clock) = (
+        entry.clone(),
+        guard.clone(),
+        pipeline.downgrade(),
+        clock.clone(),
+    );
+    source.connect_pad_added(move |_, pad| {
+        // As everywhere: a failure ends the pipeline.
+        let _ = guard.run(|| {
+            let Some(pipeline) = pipeline.upgrade() else {
+                return Ok(());
+            };
+            note_clock(pad, &pipeline, &clock, &guard);
+            depayload(&pipeline, pad, &entry, &guard)
+        });
+    });
+    Ok(())
+}
+
+/// Notes what the camera's wall clock shows, where its sender reports tell.
+fn note_clock(pad: &gst::Pad, pipeline: &gst::Pipeline, clock: &CameraClock, guard: &Arc<Guard>) {
+    let (clock, pipeline) = (clock.clone(), pipeline.downgrade());
+    let ntp = gst::Caps::new_empty_simple("timestamp/x-ntp");
+    guard.probe(pad, gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer()
+            && let Some(time) = buffer
+                .iter_meta::<gst::ReferenceTimestampMeta>()
+                .find(|meta| meta.reference().can_intersect(&ntp))
+            && let (Some(pts), Some(base)) = (
+                buffer.pts(),
+                pipeline.upgrade().and_then(|pipeline| pipeline.base_time()),
+            )
+        {
+            /// Seconds from the epoch of NTP, 1900, to that of Unix, 1970.
+            const EPOCHS: i64 = 2_208_988_800;
+            let wall = time.timestamp().nseconds() as i64 - EPOCHS * 1_000_000_000;
+            clock.store(wall - (base + pts).nseconds() as i64, Ordering::Relaxed);
+        }
+        Ok(gst::PadProbeReturn::Ok)
+    });
+}
+
+/// RTP encoding names, with what takes the packets apart and what comes out.
+const ENCODINGS: &[(&str, &str, &str, &str)] = &[
+    ("H264", "rtph264depay", "h264parse", "video/x-h264"),
+    ("H265", "rtph265depay", "h265parse", "video/x-h265"),
+    ("JPEG", "rtpjpegdepay", "jpegparse", "image/jpeg"),
+    (
+        "MP4V-ES",
+        "rtpmp4vdepay",
+        "mpeg4videoparse",
+        "video/mpeg, mpegversion=4",
+    ),
+    ("VP8", "rtpvp8depay", "identity", "video/x-vp8"),
+    ("VP9", "rtpvp9depay", "vp9parse", "video/x-vp9"),
+];
+
+fn depayload(
+    pipeline: &gst::Pipeline,
+    from: &gst::Pad,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+) -> Result<()> {
+    let caps = from.current_caps().unwrap_or_else(|| from.query_caps(None));
+    let name = caps
+        .structure(0)
+        .and_then(|it| it.get::<String>("encoding-name").ok())
+        .unwrap_or_default();
+    let Some((_, depay, parse, coded)) = ENCODINGS.iter().find(|it| it.0 == name) else {
+        let known: Vec<&str> = ENCODINGS.iter().map(|it| it.0).collect();
+        let problem = format!(
+            "sends {name:?}, which is not known; set the camera to one of {}",
+            known.join(", ")
+        );
+        return Err(Error::media(guard.input(), problem));
+    };
+    let coded: gst::Caps = coded.parse().map_err(wiring)?;
+    let depay = make(depay)?;
+    if depay.find_property("wait-for-keyframe").is_some() {
+        depay.set_property("wait-for-keyframe", true);
+    }
+    let mut chain = vec![depay, make(parse)?];
+    chain.extend(live_decoder(guard.input(), &coded)?);
+    attach(pipeline, from, &chain, entry)
+}
+
+/// The decoder for `caps`, set so that it hands out each picture at once.
+fn live_decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
+    let decoder = decoder(input, caps)?;
+    if let Some(decoder) = &decoder {
+        // With several, libav delays pictures by as many.
+        if decoder.find_property("max-threads").is_some() {
+            decoder.set_property("max-threads", 1i32);
+        }
+        // A broken packet costs pictures, not the connection.
+        if decoder.find_property("max-errors").is_some() {
+            decoder.set_property("max-errors", -1i32);
+        }
+    }
+    Ok(decoder)
+}
+
+fn attach(
+    pipeline: &gst::Pipeline,
+    from: &gst::Pad,
+    chain: &[gst::Element],
+    entry: &gst::Element,
+) -> Result<()> {
+    pipeline.add_many(chain).map_err(wiring)?;
+    let linked = chain.iter().chain(std::iter::once(entry));
+    gst::Element::link_many(linked).map_err(wiring)?;
+    for element in chain {
+        element.sync_state_with_parent().map_err(wiring)?;
+    }
+    let first = chain.first().unwrap_or(entry);
+    from.link(&pad(first, "sink")?)
+        .map(|_| ())
+        .map_err(|error| Error::media("pipeline", format!("{error}")))
+}
+
+fn motion_jpeg(
+    job: &Job,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+) -> Result<()> {
+    let source = make("souphttpsrc")?;
+    source.set_property("location", &job.source);
+    source.set_property("is-live", true);
+    source.set_property("do-timestamp", true);
+    source.set_property("timeout", 8u32);
+    if let Some(user) = &job.user {
+        source.set_property("user-id", user);
+    }
+    if let Some(password) = &job.password {
+        source.set_property("user-pw", password.reveal());
+    }
+    let parts = make("multipartdemux")?;
+    parts.set_property("single-stream", true);
+    pipeline
+        .add_many([&source, &parts])
+        .and_then(|()| source.link(&parts))
+        .map_err(wiring)?;
+    decode_pads(&parts, pipeline, entry, guard);
+    Ok(())
+}
+
+fn device(
+    path: &str,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+) -> Result<()> {
+    let source = make("v4l2src")?;
+    source.set_property("device", path);
+    let parse = make("parsebin")?;
+    stay_inside(&parse, guard);
+    pipeline
+        .add_many([&source, &parse])
+        .and_then(|()| source.link(&parse))
+        .map_err(wiring)?;
+    decode_pads(&parse, pipeline, entry, guard);
+    Ok(())
+}
+
+fn file(
+    path: &str,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+) -> Result<()> {
+    let source = make("filesrc")?;
+    source.set_property("location", path);
+    let parse = make("parsebin")?;
+    stay_inside(&parse, guard);
+    let pace = make("clocksync")?;
+    pipeline
+        .add_many([&source, &parse, &pace])
+        .and_then(|()| source.link(&parse))
+        .and_then(|()| pace.link(entry))
+        .map_err(wiring)?;
+    decode_pads(&parse, pipeline, &pace, guard);
+    Ok(())
+}
+
+/// Decodes the first video that `demux` finds; everything else ends in a sink that throws it away.
+fn decode_pads(
+    demux: &gst::Element,
+    pipeline: &gst::Pipeline,
+    entry: &gst::Element,
+    guard: &Arc<Guard>,
+) {
+    let (pipeline, entry, guard) = (pipeline.downgrade(), entry.clone(), guard.clone());
+    let taken = AtomicBool::new(false);
+    let input = guard.input().to_owned();
+    let connect = move |from: &gst::Pad| {
+        let Some(pipeline): Option<gst::Pipeline> = glib::WeakRef::upgrade(&pipeline) else {
+            return Ok(());
+        };
+        let caps = from.current_caps().unwrap_or_else(|| from.query_caps(None));
+        let wanted = Kind::of(&caps) == Kind::Video && !taken.swap(true, Ordering::Relaxed);
+        if !wanted {
+            let sink = crate::media::wiring::discard()?;
+            pipeline.add(&sink).map_err(wiring)?;
+            sink.sync_state_with_parent().map_err(wiring)?;
+            return from
+                .link(&pad(&sink, "sink")?)
+                .map(|_| ())
+                .map_err(|error| Error::media("pipeline", format!("{error}")));
+        }
+        let chain: Vec<gst::Element> = live_decoder(&input, &caps)?.into_iter().collect();
+        attach(&pipeline, from, &chain, &entry)
+    };
+    demux.connect_pad_added(move |_, pad| {
+        // A failure ends the pipeline; there is nothing to hand back.
+        let _ = guard.run(|| connect(pad));
+    });
+}
