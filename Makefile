@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training deb test-deb fmt doc bench fuzz faults clean
+.PHONY: help setup build demo test test-training test-kills deb test-deb fmt doc bench leaks fuzz faults clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -36,6 +36,8 @@ deb: ## Make the Debian package in target/debian
 
 test-deb: deb ## Install the Debian package in a clean Debian 12 and run `floutage doctor` there (as root)
 	@packaging/test-deb.sh
+test-kills: setup ## Kill a batch of 50 clips a hundred times
+	@FLOUTAGE_KILLS=100 FLOUTAGE_KILL_CLIPS=50 cargo test --locked --test batch_kill -- --nocapture
 
 fmt: ## Format the code
 	@cargo fmt
@@ -45,6 +47,9 @@ doc: setup ## Build the library's documentation
 
 bench: setup ## Run the micro-benchmarks
 	@cargo bench --locked
+
+leaks: build ## Print the README's table of what leaks on the rendered clips
+	@packaging/leaks.py target/release/floutage
 
 fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
 	@packaging/fuzz.sh "$(FUZZ_SECONDS)"

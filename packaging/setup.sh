@@ -16,7 +16,7 @@ lacks() {
 }
 
 # Build time: a linker, GStreamer's headers. Run time: GStreamer's plugin sets. Tests: ffmpeg makes and
-# checks clips, gstreamer1.0-opencv has a foreign face detector.
+# checks clips, gstreamer1.0-opencv has a foreign face detector, slurm and munge make a cluster of the test's own.
 packages=(
     gcc
     libc6-dev
@@ -32,6 +32,10 @@ packages=(
     gstreamer1.0-opencv
     opencv-data
     ffmpeg
+    munge
+    slurm-client
+    slurmctld
+    slurmd
 )
 
 check_rust() {
@@ -140,5 +144,6 @@ install_runtime() {
 check_rust
 command -v python3 >/dev/null || packages+=(python3)
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 install_packages "${packages[@]}"
 install_runtime

@@ -106,17 +106,18 @@ fn a_camera_with_a_password_is_served_without_its_sound() {
 #[test]
 fn a_wrong_password_is_told_and_never_shown() {
     let dir = temp_dir();
+    let name = format!("wrong-{}", std::process::id());
     let password = dir.path().join("password");
     std::fs::write(&password, "battery staple").expect("it can be written");
     let path = clip(dir.path(), "clip.mp4", Codec::H264, 2);
     let camera = Camera::start(&path, "h264", 0, Some(("viewer", "correct horse")));
     let text = config(&format!(
-        "{RTSP}[[camera]]\nname = \"gate\"\nsource = \"{}\"\nuser = \"viewer\"\npassword-file = \"{}\"\n",
+        "{RTSP}[[camera]]\nname = \"{name}\"\nsource = \"{}\"\nuser = \"viewer\"\npassword-file = \"{}\"\n",
         camera.address(),
         password.display()
     ));
     let served = Served::start(dir.path(), &text);
-    let status = served.wait("gate", "has failed", |status| {
+    let status = served.wait(&name, "has failed", |status| {
         status.health == Health::Failed
     });
     let error = status.last_error.expect("it says why");
@@ -124,7 +125,7 @@ fn a_wrong_password_is_told_and_never_shown() {
         error.contains("password") && !error.contains("battery"),
         "{error}"
     );
-    for worker in workers() {
+    for worker in workers(&name) {
         for file in ["cmdline", "environ"] {
             let shown = std::fs::read(format!("/proc/{worker}/{file}")).unwrap_or_default();
             assert!(!common::contains_bytes(&shown, b"battery staple"), "{file}");
@@ -132,7 +133,7 @@ fn a_wrong_password_is_told_and_never_shown() {
     }
     // The stream is there all the same, and says that there is no picture.
     let to = dir.path().join("filled.mkv");
-    record(&served.address("gate"), "tcp", 3, &to);
+    record(&served.address(&name), "tcp", 3, &to);
     let seen = look(&to);
     assert!(seen.pictures >= 3 && seen.leaks == 0, "{seen:?}");
 }

@@ -4,7 +4,8 @@ mod web_support;
 
 use std::sync::atomic::Ordering;
 
-use floutage::serve::config::web::{Secret, Tls};
+use floutage::serve::config::secret::Secret;
+use floutage::serve::config::web::Tls;
 use floutage::serve::web::{self, Limits};
 use web_support::{ADMIN, CAMERAS, Client, ODD, RECORDINGS, Server, VIEWER, settings};
 
@@ -485,7 +486,7 @@ fn metrics_are_for_this_machine_a_token_or_a_user() {
     let token = "a token of the collector";
     let server = Server::with(
         floutage::serve::config::web::WebSettings {
-            metrics_token: Some(Secret::new(token)),
+            metrics_token: Some(Secret::from(token.to_owned())),
             ..settings()
         },
         Limits::default(),

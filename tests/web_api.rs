@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use web_support::{CAMERAS, ODD, RECORDINGS, Reply, SIZE, Server};
+use web_support::{CAMERAS, EPOCH, ODD, RECORDINGS, Reply, SIZE, Server};
 
 const SETTINGS: &str = "/api/v1/cameras/entrance/settings";
 
@@ -216,13 +216,16 @@ fn recordings_are_listed_and_played_in_parts() {
 fn the_stream_comes_in_parts() {
     let server = Server::new();
     let viewer = server.viewer();
-    for part in ["init.mp4", "0.m4s", "1.m4s"] {
+    for part in (0..EPOCH)
+        .map(|number| format!("a{number}.m4s"))
+        .chain(["init.mp4".into()])
+    {
         server
             .site
             .hls
             .lock()
             .unwrap()
-            .insert(part.into(), part.as_bytes().to_vec());
+            .insert(part.clone(), part.into_bytes());
     }
     let hls = |part: &str| viewer.get(&format!("/api/v1/cameras/entrance/hls/{part}"));
     let playlist = hls("index.m3u8");
@@ -232,10 +235,10 @@ fn the_stream_comes_in_parts() {
     );
     assert!(playlist.text().starts_with("#EXTM3U"));
     assert_eq!(
-        (hls("1.m4s").text(), hls("1.m4s").header("content-type")),
-        ("1.m4s".into(), "video/mp4")
+        (hls("a1.m4s").text(), hls("a1.m4s").header("content-type")),
+        ("a1.m4s".into(), "video/mp4")
     );
-    for none in ["2.m4s", "index.html", "INIT.MP4"] {
+    for none in ["a99.m4s", "index.html", "INIT.MP4"] {
         assert_eq!(hls(none).status, 404, "{none}");
     }
     assert_eq!(

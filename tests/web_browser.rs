@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{ffmpeg, repository, run_tool, skip, temp_dir};
-use web_support::{ADMIN, CAMERAS, RECORDINGS, Server, VIEWER};
+use web_support::{ADMIN, CAMERAS, EPOCH, RECORDINGS, Server, VIEWER};
 
 /// Where `packaging/browser.sh` puts the driver.
 const DRIVER: &str = "target/browser/node_modules/playwright-core/index.mjs";
@@ -27,61 +27,42 @@ fn chromium() -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// A stream and a recording as the gateway makes them: fragmented MP4 with H.264.
-fn film(folder: &Path) -> (Vec<(String, Vec<u8>)>, PathBuf) {
-    let source = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=640x360:rate=15",
+/// ffmpeg on `seconds` of a moving picture of this size, in H.264 with a key frame every second.
+fn moving(size: &str, seconds: u64) -> Command {
+    let mut command = ffmpeg();
+    let source = format!("testsrc2=size={size}:rate=15");
+    command.args(["-f", "lavfi", "-i", &source, "-t", &seconds.to_string()]);
+    command.args([
         "-pix_fmt",
         "yuv420p",
-    ];
-    let codec = [
         "-c:v",
         "libx264",
         "-preset",
         "ultrafast",
-        "-g",
-        "15",
-        "-keyint_min",
-        "15",
-        "-sc_threshold",
-        "0",
-    ];
-    let mut command = ffmpeg();
-    command.args(source).args(["-t", "90"]).args(codec);
-    command.args([
-        "-f",
-        "hls",
-        "-hls_time",
-        "1",
-        "-hls_list_size",
-        "0",
-        "-hls_segment_type",
-        "fmp4",
     ]);
+    command.args(["-g", "15", "-keyint_min", "15", "-sc_threshold", "0"]);
     command
-        .args(["-hls_segment_filename", "%d.m4s", "index.m3u8"])
-        .current_dir(folder);
-    run_tool(&mut command);
-    let parts = std::fs::read_dir(folder)
-        .expect("readable")
-        .map(|entry| {
-            let entry = entry.expect("an entry");
-            let name = entry.file_name().into_string().expect("a name");
-            (name, std::fs::read(entry.path()).expect("readable"))
-        })
-        .filter(|(name, _)| name != "index.m3u8")
-        .collect();
-    let recording = folder.join("recording.mp4");
-    let mut command = ffmpeg();
-    command.args(source).args(["-t", "6"]).args(codec);
-    command
-        .args(["-movflags", "frag_keyframe+empty_moov"])
-        .arg(&recording);
-    run_tool(&mut command);
-    (parts, recording)
+}
+
+/// Parts of a live stream of two sizes: `a-init.mp4`, `a0.m4s`...
+fn stream(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    for (kind, size) in [("a", "640x360"), ("b", "480x270")] {
+        let mut command = moving(size, EPOCH);
+        command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "0"]);
+        command.args(["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename"]);
+        command
+            .arg(format!("{kind}-init.mp4"))
+            .arg("-hls_segment_filename");
+        command.arg(format!("{kind}%d.m4s")).arg("index.m3u8");
+        run_tool(command.current_dir(folder));
+    }
+    let entries = std::fs::read_dir(folder).expect("readable");
+    let parts = entries.map(|entry| {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name");
+        (name, std::fs::read(entry.path()).expect("readable"))
+    });
+    parts.filter(|(name, _)| name != "index.m3u8").collect()
 }
 
 #[test]
@@ -94,10 +75,12 @@ fn the_page_works_in_a_browser() {
         skip!("no {DRIVER}; packaging/browser.sh installs it");
     }
     let dir = temp_dir();
-    let (parts, recording) = film(dir.path());
     let server = Server::new();
+    let parts = stream(dir.path());
     server.site.hls.lock().unwrap().extend(parts);
-    std::fs::copy(recording, server.site.recording(RECORDINGS[0])).expect("copied");
+    let mut command = moving("640x360", 6);
+    command.args(["-movflags", "frag_keyframe+empty_moov"]);
+    run_tool(command.arg(server.site.recording(RECORDINGS[0])));
     let screenshots = std::env::var_os("FLOUTAGE_SCREENSHOTS")
         .map_or(dir.path().join("screenshots"), PathBuf::from);
     let before = server.site.settings_of(CAMERAS[0]);

@@ -15,15 +15,13 @@ const LINES: [&str; 2] = ["PAS D'IMAGE", "NO PICTURE"];
 /// Luma of background and letters.
 const SHADES: [u8; 2] = [64, 200];
 
-/// Size and rate of a stream.
+/// Size of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames per second that the stream states.
-    pub rate: (i32, i32),
 }
 
 /// The filled picture of camera `name` as key frames to be shown in turn, Annex B.
@@ -40,7 +38,7 @@ pub fn encode(name: &str, form: Form, encoding: &LiveEncoding) -> Result<Vec<gst
     };
     let format =
         gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, form.width, form.height)
-            .fps(gst::Fraction::new(form.rate.0.max(0), form.rate.1.max(1)))
+            .fps(gst::Fraction::new(2, 1))
             .build()
             .map_err(wiring)?;
     let pipeline = gst::Pipeline::new();

@@ -10,6 +10,7 @@ use super::config::outputs::Recording as RecordingSettings;
 use super::config::{Problem, edit};
 use super::fragments::{Muxer, Taker};
 use super::hls::Live;
+use super::push::Pusher;
 use super::record::{self, Recorder, Seen};
 use super::rtsp::Server;
 use super::state::{CameraSettings, CameraStatus, Recording, Site};
@@ -23,6 +24,7 @@ struct Running {
     supervisor: Supervisor,
     /// Ends after the supervisor, with everything that it got.
     _muxer: Option<Muxer>,
+    _pushers: Vec<Pusher>,
     live: Option<Live>,
     recorded: Option<Recorded>,
 }
@@ -127,10 +129,16 @@ impl Gateway {
             shared.full.add(muxer.output());
             Some(muxer)
         };
+        let pushers = camera
+            .push
+            .iter()
+            .map(|target| Pusher::start(&camera.name, target, codec, shared))
+            .collect::<Result<_>>()?;
         Ok(Running {
             camera: camera.clone(),
             supervisor,
             _muxer: muxer,
+            _pushers: pushers,
             live,
             recorded,
         })

@@ -9,6 +9,7 @@ mod filler;
 mod fragments;
 pub mod gateway;
 mod hls;
+mod push;
 mod record;
 mod rtsp;
 pub mod state;

@@ -209,10 +209,10 @@ fn purge(folder: &Path, retention: &Retention, current: Option<&Path>, now: Syst
         if Some(path.as_path()) == current {
             break;
         }
-        let end = file.start + Duration::from_secs_f64(file.seconds);
-        let old = retention
-            .age
-            .is_some_and(|age| now.duration_since(end).is_ok_and(|since| since > age.0));
+        let old = retention.age.is_some_and(|age| {
+            now.duration_since(file.start)
+                .is_ok_and(|since| since > age.0)
+        });
         let large = retention.size.is_some_and(|size| total > size.as_u64());
         if !old && !large {
             break;

@@ -24,6 +24,7 @@ use crate::media::encode::Codec;
 use crate::media::wiring::wiring;
 
 mod auth;
+mod reports;
 
 /// Most video that waits in the server before pictures are dropped.
 const WAITING: Duration = Duration::from_secs(2);
@@ -239,6 +240,7 @@ fn factory(
             return;
         };
         let feed = Feed::new(source, codec, WAITING, shared.dropped.clone());
+        reports::tell_camera_time(media, &feed);
         shared.hub(stream).add(feed.clone());
         media.connect_unprepared(move |_| feed.end());
     });

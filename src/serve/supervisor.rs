@@ -22,8 +22,8 @@ use super::wire::{self, Counts, FromWorker, Job, Stream, ToWorker};
 use crate::Result;
 use crate::gst::lock;
 
-/// Makes the command that runs a worker; what it needs to know comes over its standard input.
-pub type Workers = Arc<dyn Fn() -> Command + Send + Sync>;
+/// Makes the command that runs the worker of the camera named; everything else comes over its standard input.
+pub type Workers = Arc<dyn Fn(&str) -> Command + Send + Sync>;
 
 /// Without a picture for so long the filled one is shown. It is stamped as late, so that the times of pictures that come
 /// after all do not lie before it.
@@ -42,7 +42,6 @@ const GOOD: Duration = Duration::from_secs(30);
 const UNKNOWN: Form = Form {
     width: 1280,
     height: 720,
-    rate: (0, 1),
 };
 
 /// What others may know about a camera.
@@ -215,7 +214,6 @@ fn small(form: Form, camera: &Camera) -> Form {
     Form {
         width,
         height: height.max(16),
-        ..form
     }
 }
 
@@ -327,7 +325,7 @@ impl Keeper {
         // A worker that hangs must not make this process wait.
         ours.set_write_timeout(Some(Duration::from_millis(200)))
             .map_err(broken)?;
-        let child = (self.workers)()
+        let child = (self.workers)(&self.camera.name)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()
@@ -384,13 +382,8 @@ impl Keeper {
                 stream,
                 width,
                 height,
-                rate,
             } => {
-                self.streams[stream as usize].form = Form {
-                    width,
-                    height,
-                    rate,
-                };
+                self.streams[stream as usize].form = Form { width, height };
                 if stream == Stream::Full {
                     lock(&self.shared.report).size = Some((width, height));
                 }

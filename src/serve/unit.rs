@@ -111,6 +111,8 @@ struct FeedState {
     started: bool,
     /// Running time minus the picture's time, fixed by the first one.
     offset: Option<i64>,
+    /// The last picture's wall clock minus its time.
+    clock: i64,
     last: u64,
     over: bool,
 }
@@ -140,9 +142,12 @@ impl Feed {
         })
     }
 
-    /// By how many nanoseconds running time is ahead of pictures' times; None before the first one.
-    pub fn offset(&self) -> Option<i64> {
-        lock(&self.state).offset
+    /// Wall clock, in nanoseconds since 1970, of what would have been taken for this moment of the output; None before the
+    /// first picture.
+    pub fn wall_clock_now(&self) -> Option<u64> {
+        let state = lock(&self.state);
+        let running = self.source.current_running_time()?.nseconds() as i64;
+        u64::try_from(running - state.offset? + state.clock).ok()
     }
 
     /// Takes no more.
@@ -189,6 +194,7 @@ impl Output for Feed {
         };
         let time = (unit.time as i64 + offset).max(0) as u64;
         state.last = time.max(state.last + 1);
+        state.clock = unit.clock;
         let mut buffer = unit.data.copy();
         if let Some(buffer) = buffer.get_mut() {
             let time = gst::ClockTime::from_nseconds(state.last);

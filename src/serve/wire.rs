@@ -100,8 +100,6 @@ pub enum FromWorker {
         width: u32,
         /// Height in pixels.
         height: u32,
-        /// Frames per second as the camera states them, as a fraction; 0/1: not stated.
-        rate: (i32, i32),
     },
     /// One encoded picture, in the body: Annex B with its parameter sets before each key frame.
     Unit {

@@ -211,32 +211,20 @@ impl Served {
     }
 }
 
-fn worker() -> Command {
+fn worker(camera: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
-    command.arg("serve-worker");
+    command.args(["serve-worker", camera]);
     command
 }
 
-/// Process numbers of the workers that this process has.
-pub fn workers() -> Vec<u32> {
-    let me = std::process::id().to_string();
-    let fields = |id: u32| std::fs::read_to_string(format!("/proc/{id}/stat")).ok();
+/// Process numbers of the workers of `camera`, of any gateway: tests that use this name their cameras differently.
+pub fn workers(camera: &str) -> Vec<u32> {
     std::fs::read_dir("/proc")
         .expect("/proc can be read")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|&id| {
-            let command =
-                std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            let parent = fields(id).and_then(|stat| {
-                Some(
-                    stat.rsplit_once(')')?
-                        .1
-                        .split_whitespace()
-                        .nth(1)?
-                        .to_owned(),
-                )
-            });
-            command.contains("serve-worker") && parent.as_deref() == Some(me.as_str())
+        .filter(|id: &u32| {
+            let command = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            command.ends_with(format!("serve-worker\0{camera}\0").as_bytes())
         })
         .collect()
 }
@@ -289,6 +277,14 @@ pub struct Seen {
 /// Looks at every picture of `path`.
 pub fn look(path: &Path) -> Seen {
     let mut seen = Seen::default();
+    // Without times: ffmpeg gives the first pictures of an RTSP stream the same one, and then refuses it.
+    let bare = path.with_extension("h264");
+    let path = if path.extension().is_some_and(|extension| extension == "mkv") {
+        run_tool(ffmpeg().arg("-i").arg(path).args(["-c", "copy"]).arg(&bare));
+        bare.as_path()
+    } else {
+        path
+    };
     each_frame(path, |_, picture| {
         seen.pictures += 1;
         let row = &picture.plane(0)[..picture.width * 8];

@@ -154,8 +154,11 @@ const steps = {
     assert.equal(await page.textContent("#how"), "Live video");
     assert.match(await page.$eval("#video", (video) => video.src), /^blob:/);
     await moves(page, "#video");
-    await page.waitForTimeout(3000);
+    // The stream's size changes, and with it its header and its times.
+    const width = await page.$eval("#video", (video) => video.videoWidth);
+    await page.waitForFunction((width) => document.getElementById("video").videoWidth !== width, width);
     await moves(page, "#video");
+    assert.equal(await page.textContent("#how"), "Live video");
     await page.context().close();
   },
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use floutage::serve::config::web::{Role, Secret, User, WebSettings};
+use floutage::serve::config::secret::Secret;
+use floutage::serve::config::web::{Role, User, WebSettings};
 use floutage::serve::state::{CameraSettings, CameraStatus, Health, Recording, Site};
 use floutage::serve::web::{self, Handle, Limits, password};
 use floutage::{Error, Result};
@@ -27,6 +28,8 @@ pub const VIEWER: (&str, &str) = ("bert", "bert's long password");
 pub const RECORDINGS: [&str; 2] = ["2026-03-01T12-00-00.mp4", "2026-03-01T11-00-00.mp4"];
 /// Stands beside the recordings' folder, and must not come out.
 pub const SECRET: &str = "not to be served";
+/// Seconds of a live stream before its size changes.
+pub const EPOCH: u64 = 10;
 /// Size of the pictures.
 pub const SIZE: (u32, u32) = (640, 360);
 
@@ -34,7 +37,7 @@ pub const SIZE: (u32, u32) = (640, 360);
 static USERS: LazyLock<Vec<User>> = LazyLock::new(|| {
     let user = |(name, word): (&str, &str), role| User {
         name: name.into(),
-        password_hash: Secret::new(password::hash(word).expect("hashable")),
+        password_hash: Secret::from(password::hash(word).expect("hashable")),
         role,
     };
     vec![user(ADMIN, Role::Admin), user(VIEWER, Role::Viewer)]
@@ -249,25 +252,29 @@ impl Site for FakeSite {
 }
 
 impl FakeSite {
-    /// A window of one-second segments that moves with the time, as a live stream's does.
+    /// A window of one-second segments that moves with the time, as a live stream's does. Every few seconds the size changes, as when
+    /// a camera is gone and comes again, and times begin anew.
     fn playlist(&self) -> Option<String> {
-        let segments = self
-            .hls
-            .lock()
-            .unwrap()
-            .keys()
-            .filter(|name| name.ends_with(".m4s"))
-            .count() as u64;
-        if segments == 0 {
-            return None;
-        }
-        let last = (self.started.elapsed().as_secs() + 4).min(segments);
+        let last = self.started.elapsed().as_secs() + 4;
+        let hls = self.hls.lock().unwrap();
         let first = last.saturating_sub(6);
         let mut text = format!(
-            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"init.mp4\"\n"
+            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
+            first / EPOCH
         );
         for segment in first..last {
-            text += &format!("#EXTINF:1.000,\n{segment}.m4s\n");
+            let (kind, number) = (["a", "b"][(segment / EPOCH % 2) as usize], segment % EPOCH);
+            if segment == first || number == 0 {
+                if segment > first {
+                    text += "#EXT-X-DISCONTINUITY\n";
+                }
+                text += &format!("#EXT-X-MAP:URI=\"{kind}-init.mp4\"\n");
+            }
+            let name = format!("{kind}{number}.m4s");
+            if !hls.contains_key(&name) {
+                return None;
+            }
+            text += &format!("#EXTINF:1.000,\n{name}\n");
         }
         Some(text)
     }

@@ -41,7 +41,7 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// One camera of `serve`, which starts this by itself.
     #[command(name = serve::WORKER, hide = true)]
-    ServeWorker,
+    ServeWorker(serve::WorkerArgs),
     /// Print the hash of a password, for the configuration of the web page.
     Password(password::Args),
     /// Print completions for a shell.
@@ -73,7 +73,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args),
             Self::Serve(args) => serve::run(args),
             Self::CheckConfig(args) => check_config::run(args),
-            Self::ServeWorker => serve::run_worker(),
+            Self::ServeWorker(_) => serve::run_worker(),
             Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
             Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
             Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),

@@ -26,6 +26,9 @@ use clap::Parser;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    // ONNX Runtime starts what reports to its makers, and writes a file for it, before it can be told not to.
+    // SAFETY: no other thread runs yet.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let cli = cli::Cli::parse();
     logging::start(cli.command.is_quiet());
     match cli.command.run() {

@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use floutage::serve::gateway::Gateway;
 use floutage::serve::state::Site;
+use rustix::process::{
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -101,17 +104,28 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// This program as a camera's worker.
-fn worker() -> Command {
+/// This program as the worker of `camera`; the name is there for people who look at processes.
+fn worker(camera: &str) -> Command {
     // The name of the file may be another program's by now; this is the one that runs.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("floutage").arg(WORKER);
+    command.arg0("floutage").arg(WORKER).arg(camera);
     command
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WorkerArgs {
+    /// The camera's name.
+    #[arg(value_name = "NAME")]
+    _camera: String,
 }
 
 /// The hidden command: one camera, for the gateway at the other end of standard input.
 pub fn run_worker() -> Result<ExitCode> {
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // Without it the worker ends when it finds the socket closed.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // Its memory holds pictures that are not redacted yet: no dump of it is ever written.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .context("memory dumps cannot be forbidden")?;
     floutage::init()?;
     crate::logging::bridge();
     floutage::serve::worker::run()?;

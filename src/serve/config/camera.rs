@@ -77,6 +77,8 @@ impl Detect {
             face_threshold: self.face_threshold.or(self.confidence_threshold),
             plate_threshold: self.plate_threshold.or(self.confidence_threshold),
             track_threshold: self.track_threshold,
+            // What is faint may go on with a track.
+            tracked: true,
             iou_threshold: self.iou_threshold.unwrap_or(default.iou_threshold),
             input_size: match &self.input_size {
                 None => default.input_size,

@@ -85,94 +85,74 @@ impl Check<'_> {
     /// Notes what `outcome` says is wrong in the table at `path`.
     fn note<T>(&mut self, path: &[Step<'_>], outcome: Result<T>) {
         let Err(error) = outcome else { return };
-        let (key, what) = match &error {
-            Error::Setting {
-                name,
-                value,
-                allowed,
-            } => (
-                Some(*name),
-                format!("{name} = {}: must be {allowed}", without_credentials(value)),
-            ),
-            other => (None, other.to_string()),
+        let Error::Setting {
+            name,
+            value,
+            allowed,
+        } = &error
+        else {
+            let line = self.line(path, None);
+            return self.found.push(Problem {
+                line,
+                what: error.to_string(),
+            });
         };
-        let line = self.line(path, key);
+        // What is checked as a class's value may have been said of all classes.
+        let general = match name.split_once('-') {
+            Some(("face" | "plate", "threshold")) => "confidence-threshold",
+            Some(("face" | "plate", general)) => general,
+            _ => name,
+        };
+        let has = |key| {
+            self.table(path)
+                .is_some_and(|table| table.get(key).is_some())
+        };
+        let key = if !has(name) && has(general) {
+            general
+        } else {
+            name
+        };
+        let line = self.line(path, Some(key));
+        let what = format!("{key} = {}: must be {allowed}", without_credentials(value));
         self.found.push(Problem { line, what });
     }
 
+    /// The table at `path`, if the file has it.
+    fn table(&self, path: &[Step<'_>]) -> Option<&dyn TableLike> {
+        let mut table: &dyn TableLike = self.document.as_ref()?.as_table();
+        let mut steps = path.iter();
+        while let Some(step) = steps.next() {
+            let Step::Key(name) = step else { return None };
+            let item = table.get(name)?;
+            table = match item.as_table_like() {
+                Some(inner) => inner,
+                None => match steps.next()? {
+                    Step::Index(index) => table_at(item, *index)?,
+                    Step::Key(_) => return None,
+                },
+            };
+        }
+        Some(table)
+    }
+
+    /// The line of `key` in the table at `path`, else of the table, else of the nearest table about it that is there.
     fn line(&self, path: &[Step<'_>], key: Option<&str>) -> Option<usize> {
-        let mut at = self.document.as_ref()?.as_item();
-        for step in path {
-            at = match step {
-                Step::Key(name) => match at.as_table_like().and_then(|table| table.get(name)) {
-                    Some(found) => found,
-                    None => break,
-                },
-                Step::Index(index) => match table_at(at, *index) {
-                    Some(found) => {
-                        return self
-                            .in_table(found, path_after(path, step), key)
-                            .or_else(|| self.span_line(at));
-                    }
-                    None => break,
-                },
-            };
+        let of = |table: &dyn TableLike, name: &str| {
+            let span = table.key(name).and_then(toml_edit::Key::span);
+            span.or_else(|| table.get(name)?.span())
+                .map(|span| line_of(self.text, span.start))
+        };
+        if let Some(table) = self.table(path) {
+            let own = key.and_then(|key| of(table, key));
+            return own.or_else(|| table.iter().filter_map(|(name, _)| of(table, name)).min());
         }
-        key.and_then(|key| at.get(key))
-            .and_then(|item| self.span_line(item))
-            .or_else(|| self.span_line(at))
+        let (last, about) = path.split_last()?;
+        let Step::Key(name) = last else {
+            return self.line(about.split_last()?.1, None);
+        };
+        let table = self.table(about)?;
+        of(table, name).or_else(|| self.line(about, None))
     }
-
-    /// The line of `key` below `path` in `table`, else that of the last step that is there.
-    fn in_table(
-        &self,
-        table: &dyn TableLike,
-        path: &[Step<'_>],
-        key: Option<&str>,
-    ) -> Option<usize> {
-        let mut line = table
-            .iter()
-            .filter_map(|(name, _)| table.key(name)?.span())
-            .map(|span| line_of(self.text, span.start))
-            .min();
-        let mut table = table;
-        for step in path {
-            let item = match step {
-                Step::Key(name) => table.get(name),
-                Step::Index(_) => None,
-            };
-            let Some(item) = item else { break };
-            line = self.span_line(item).or(line);
-            if let Some(inner) = item.as_table_like() {
-                table = inner;
-            } else if let Some(Step::Index(index)) = path.last()
-                && let Some(inner) = table_at(item, *index)
-            {
-                table = inner;
-            }
-        }
-        let own = key
-            .and_then(|key| {
-                table
-                    .key(key)
-                    .and_then(toml_edit::Key::span)
-                    .or_else(|| table.get(key)?.span())
-            })
-            .map(|span| line_of(self.text, span.start));
-        own.or(line)
-    }
-
-    fn span_line(&self, item: &Item) -> Option<usize> {
-        item.span().map(|span| line_of(self.text, span.start))
-    }
-}
-
-fn path_after<'p, 'a>(path: &'p [Step<'a>], step: &Step<'a>) -> &'p [Step<'a>] {
-    let at = path
-        .iter()
-        .position(|other| std::ptr::eq(other, step))
-        .unwrap_or(0);
-    &path[at + 1..]
 }
 
 fn table_at(item: &Item, index: usize) -> Option<&dyn TableLike> {
@@ -266,12 +246,18 @@ impl Check<'_> {
 
     fn web(&mut self, config: &Config) {
         let Some(web) = &config.web else { return };
-        if !web.listen.ip().is_loopback() && web.tls.is_none() && !web.allow_insecure {
-            let allowed = "an address of this machine alone (127.0.0.1) unless there is tls or allow-insecure = true";
-            self.note::<()>(
-                &[Step::Key("web")],
-                Err(Error::setting("listen", web.listen, allowed)),
-            );
+        for (user, error) in web.problems() {
+            let path = [
+                Step::Key("web"),
+                Step::Key("users"),
+                Step::Index(user.unwrap_or(0)),
+            ];
+            let path = if user.is_some() {
+                &path[..]
+            } else {
+                &path[..1]
+            };
+            self.note::<()>(path, Err(error));
         }
     }
 
@@ -303,8 +289,19 @@ impl Check<'_> {
                 Err(Error::setting("jitter", camera.jitter, "5s or less")),
             );
         }
-        // Zones apart, so that they are not reported as something in [redact].
-        self.note(&here, Redact::default().settings(&camera.zones));
+        for zone in &camera.zones {
+            // Apart, so that they are not reported as something in [redact].
+            if Redact::default()
+                .settings(std::slice::from_ref(zone))
+                .is_err()
+            {
+                let allowed = "3 or more corners [x, y], each from 0 to 1";
+                self.note::<()>(
+                    &here,
+                    Err(Error::setting("zones", format!("{zone:?}"), allowed)),
+                );
+            }
+        }
         self.detect(&section("detect"), &camera.detect);
         self.note(&section("redact"), camera.redact.settings(&[]));
         self.note(&section("encode"), camera.encode.resolve());

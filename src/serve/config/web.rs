@@ -3,13 +3,13 @@
 //! Invariant: nothing that passes [`WebSettings::validate`] sends passwords or pictures over a network in the clear, unless
 //! that was asked for by name. Secrets are not shown by `Debug`.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use argon2::password_hash::phc::PasswordHash;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
 use crate::error::{Error, Result};
 
 /// Longest name of a user, in bytes.
@@ -95,61 +95,44 @@ pub enum Language {
     French,
 }
 
-/// Text that is not shown in logs.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 impl WebSettings {
     /// Checks everything that can be checked without listening.
     ///
-    /// Errors: [`Error::Setting`] with the key and what is allowed.
+    /// Errors: [`Error::Setting`], the first of [`problems`](Self::problems).
     pub fn validate(&self) -> Result<()> {
+        let first = self.problems().into_iter().next();
+        first.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Everything that is wrong, each an [`Error::Setting`], with the index of the user it is about.
+    pub fn problems(&self) -> Vec<(Option<usize>, Error)> {
+        let mut found = Vec::new();
         if !self.listen.ip().is_loopback() && self.tls.is_none() && !self.allow_insecure {
-            return Err(Error::setting(
-                "web.listen",
+            let error = Error::setting(
+                "listen",
                 self.listen,
-                "an address of this machine only (127.0.0.1, ::1), unless web.tls names a certificate and key, or \
-                 web.allow-insecure = true accepts that passwords and pictures cross the network in the clear",
-            ));
-        }
-        for (index, user) in self.users.iter().enumerate() {
-            user.validate()?;
-            if self.users[..index]
-                .iter()
-                .any(|other| other.name == user.name)
-            {
-                return Err(Error::setting("web.users.name", &user.name, "given once"));
-            }
+                "an address of this machine only (127.0.0.1, ::1), unless tls names a certificate and key, or \
+                 allow-insecure = true accepts that passwords and pictures cross the network in the clear",
+            );
+            found.push((None, error));
         }
         if let Some(token) = &self.metrics_token
-            && token.0.chars().count() < SHORTEST_TOKEN
+            && token.reveal().chars().count() < SHORTEST_TOKEN
         {
-            return Err(Error::setting(
-                "web.metrics-token",
-                "(secret)",
-                format!("{SHORTEST_TOKEN} or more characters"),
-            ));
+            let allowed = format!("{SHORTEST_TOKEN} or more characters");
+            found.push((None, Error::setting("metrics-token", "(secret)", allowed)));
         }
-        Ok(())
+        for (index, user) in self.users.iter().enumerate() {
+            if let Err(error) = user.validate() {
+                found.push((Some(index), error));
+            }
+            let earlier = &self.users[..index];
+            if earlier.iter().any(|other| other.name == user.name) {
+                let error = Error::setting("name", &user.name, "given once");
+                found.push((Some(index), error));
+            }
+        }
+        found
     }
 }
 
@@ -158,7 +141,7 @@ impl User {
         let fits = (1..=LONGEST_NAME).contains(&self.name.len());
         if !fits || self.name.trim() != self.name || self.name.chars().any(char::is_control) {
             return Err(Error::setting(
-                "web.users.name",
+                "name",
                 format!("{:?}", self.name),
                 format!(
                     "1 to {LONGEST_NAME} bytes without spaces around them or control characters"
@@ -171,7 +154,7 @@ impl User {
         });
         if !usable {
             return Err(Error::setting(
-                "web.users.password-hash",
+                "password-hash",
                 format!("(of {})", self.name),
                 "an argon2id hash ($argon2id$v=19$...), as `floutage password` prints it",
             ));
@@ -207,7 +190,7 @@ mod tests {
         for address in ["0.0.0.0:80", "192.0.2.1:8080", "[::]:8080"] {
             let listen = format!("listen = \"{address}\"\n");
             let error = parse(&listen).unwrap().validate().unwrap_err().to_string();
-            for word in ["web.listen", address, "web.tls", "allow-insecure"] {
+            for word in ["listen", address, "tls", "allow-insecure"] {
                 assert!(error.contains(word), "{error}");
             }
             let tls = "tls = { certificate = \"c.pem\", key = \"k.pem\" }\n";
@@ -243,9 +226,9 @@ mod tests {
         let good = hash();
         parse(&user("anne", &good)).unwrap().validate().unwrap();
         for (text, word) in [
-            (user("", &good), "web.users.name"),
-            (user(" anne", &good), "web.users.name"),
-            (user("an\tne", &good), "web.users.name"),
+            (user("", &good), "name"),
+            (user(" anne", &good), "name"),
+            (user("an\tne", &good), "name"),
             (user("anne", "secret"), "floutage password"),
             (
                 user("anne", &good.replace("argon2id", "argon2i")),
@@ -269,6 +252,34 @@ mod tests {
         assert!(
             !shown.contains("argon2") && !shown.contains("not to be"),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let text = format!(
+            "[web]\nlisten = \"0.0.0.0:80\"\nmetrics-token = \"short\"\n\n[[web.users]]\nname = \"anne\"\n\
+             password-hash = \"{hash}\"\n\n[[web.users]]\nname = \"anne\"\npassword-hash = \"hunter2\"\n",
+            hash = hash()
+        );
+        let problems = super::super::Config::parse(&text).unwrap_err();
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        for (line, key) in [
+            (2, "listen"),
+            (3, "metrics-token"),
+            (10, "name"),
+            (11, "password-hash"),
+        ] {
+            assert!(
+                problems
+                    .iter()
+                    .any(|problem| problem.line == Some(line) && problem.what.starts_with(key)),
+                "{line}, {key}: {told:?}"
+            );
+        }
+        assert!(
+            told.iter()
+                .all(|problem| !problem.contains("hunter2") && !problem.contains("short"))
         );
     }
 }

@@ -130,12 +130,12 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::super::password::hash;
     use super::*;
-    use crate::serve::config::web::Secret;
+    use crate::serve::config::secret::Secret;
 
     fn accounts() -> Accounts {
         let user = |name: &str, password: &str, role| User {
             name: name.into(),
-            password_hash: Secret::new(hash(password).unwrap()),
+            password_hash: Secret::from(hash(password).unwrap()),
             role,
         };
         Accounts::new(vec![

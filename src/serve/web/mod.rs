@@ -36,7 +36,7 @@ use self::login::{Accounts, Refusal};
 use self::pages::Pages;
 pub use self::server::{Handle, Limits, start, start_with};
 use self::sessions::{Session, Sessions};
-use super::config::web::Secret;
+use super::config::secret::Secret;
 use super::state::Site;
 
 /// What all requests share.

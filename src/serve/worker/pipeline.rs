@@ -304,16 +304,11 @@ impl Way<'_> {
                         .unwrap_or(0) as u32
                 };
                 let (width, height) = (number("width"), number("height"));
-                let rate = caps
-                    .structure(0)
-                    .and_then(|it| it.get::<gst::Fraction>("framerate").ok());
-                let rate = rate.map_or((0, 1), |rate| (rate.numer(), rate.denom()));
                 out(
                     FromWorker::Format {
                         stream,
                         width,
                         height,
-                        rate,
                     },
                     &[],
                 );

@@ -80,12 +80,7 @@ fn rtsp(
             (Transport::Udp, true) => "tls+udp",
         },
     );
-    if source
-        .find_property("add-reference-timestamp-meta")
-        .is_some()
-    {
-        source.set_property("add-reference-timestamp-meta", true);
-    }
+    hear_clock(&source, pipeline, clock);
     if let Some(user) = &job.user {
         source.set_property("user-id", user);
     }
@@ -119,19 +114,13 @@ fn rtsp(
         Some((video && !taken.swap(true, Ordering::Relaxed)).to_value())
     });
     pipeline.add(&source).map_err(wiring)?;
-    let (entry, guard, pipeline, clock) = (
-        entry.clone(),
-        guard.clone(),
-        pipeline.downgrade(),
-        clock.clone(),
-    );
+    let (entry, guard, pipeline) = (entry.clone(), guard.clone(), pipeline.downgrade());
     source.connect_pad_added(move |_, pad| {
         // As everywhere: a failure ends the pipeline.
         let _ = guard.run(|| {
             let Some(pipeline) = pipeline.upgrade() else {
                 return Ok(());
             };
-            note_clock(pad, &pipeline, &clock, &guard);
             depayload(&pipeline, pad, &entry, &guard)
         });
     });
@@ -139,26 +128,53 @@ fn rtsp(
 }
 
 /// Notes what the camera's wall clock shows, where its sender reports tell.
-fn note_clock(pad: &gst::Pad, pipeline: &gst::Pipeline, clock: &CameraClock, guard: &Arc<Guard>) {
+fn hear_clock(source: &gst::Element, pipeline: &gst::Pipeline, clock: &CameraClock) {
     let (clock, pipeline) = (clock.clone(), pipeline.downgrade());
-    let ntp = gst::Caps::new_empty_simple("timestamp/x-ntp");
-    guard.probe(pad, gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer()
-            && let Some(time) = buffer
-                .iter_meta::<gst::ReferenceTimestampMeta>()
-                .find(|meta| meta.reference().can_intersect(&ntp))
-            && let (Some(pts), Some(base)) = (
-                buffer.pts(),
-                pipeline.upgrade().and_then(|pipeline| pipeline.base_time()),
-            )
-        {
-            /// Seconds from the epoch of NTP, 1900, to that of Unix, 1970.
-            const EPOCHS: i64 = 2_208_988_800;
-            let wall = time.timestamp().nseconds() as i64 - EPOCHS * 1_000_000_000;
-            clock.store(wall - (base + pts).nseconds() as i64, Ordering::Relaxed);
-        }
-        Ok(gst::PadProbeReturn::Ok)
+    source.connect("new-manager", false, move |values| {
+        let manager = values.get(1)?.get::<gst::Element>().ok()?;
+        let (clock, pipeline) = (clock.clone(), pipeline.clone());
+        manager.connect("new-jitterbuffer", false, move |values| {
+            let buffer = values.get(1)?.get::<gst::Element>().ok()?;
+            let (clock, pipeline) = (clock.clone(), pipeline.clone());
+            buffer.connect("handle-sync", false, move |values| {
+                let sync = values.get(1)?.get::<gst::Structure>().ok()?;
+                let base = pipeline.upgrade()?.base_time()?;
+                if let Some(offset) = wall_minus_monotonic(&sync, base) {
+                    clock.store(offset, Ordering::Relaxed);
+                }
+                None
+            });
+            None
+        });
+        None
     });
+}
+
+/// The camera's wall clock minus the monotonic clock in nanoseconds, from what a jitter buffer tells about a sender report
+/// in a pipeline that began at `base`.
+fn wall_minus_monotonic(sync: &gst::StructureRef, base: gst::ClockTime) -> Option<i64> {
+    /// Seconds from the epoch of NTP, 1900, to that of Unix, 1970.
+    const EPOCHS: i64 = 2_208_988_800;
+    let number = |name| sync.get::<u64>(name).ok().map(|number| number as i64);
+    let report = sync.get::<gst::Buffer>("sr-buffer").ok()?;
+    let report = report.map_readable().ok()?;
+    let word = |at: usize| {
+        let bytes = report.get(at..at + 4)?.try_into().ok()?;
+        Some(i64::from(u32::from_be_bytes(bytes)))
+    };
+    let (seconds, fraction) = (word(8)?, word(12)?);
+    // Zero is what a camera sends that has no clock.
+    let since = seconds.checked_sub(EPOCHS).filter(|since| *since > 0)?;
+    let wall = since * 1_000_000_000 + ((fraction * 1_000_000_000) >> 32);
+    let rate = i64::from(
+        sync.get::<u32>("clock-rate")
+            .ok()
+            .filter(|rate| *rate > 0)?,
+    );
+    let ticks = number("sr-ext-rtptime")?.checked_sub(number("base-rtptime")?)?;
+    let past = i64::try_from(i128::from(ticks) * 1_000_000_000 / i128::from(rate)).ok()?;
+    let running = number("base-time")?.checked_add(past)?;
+    wall.checked_sub(running.checked_add(base.nseconds() as i64)?)
 }
 
 /// RTP encoding names, with what takes the packets apart and what comes out.

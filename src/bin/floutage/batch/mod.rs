@@ -1,5 +1,6 @@
 //! `floutage batch`: archives, on one machine or many.
 
+mod auto;
 mod display;
 mod inputs;
 mod job;
@@ -172,7 +173,10 @@ fn work_on(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     options.jobs = match jobs {
         Jobs::Count(count) => count,
-        Jobs::Auto => show::best_jobs(&tasks, cores)?,
+        Jobs::Auto => {
+            let items: Vec<&Item> = tasks.iter().map(|task| &task.item).collect();
+            auto::best_jobs(&items, cores)?
+        }
     }
     .clamp(1, tasks.len().max(1));
     options.threads = (cores / options.jobs).max(1);

@@ -17,6 +17,7 @@ use floutage::detect::{Class, SharedDetector};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::picture::{PictureOptions, redact_picture};
 use floutage::media::report::{Progress, Regions, Report, Stop};
+use floutage::media::sample::sample;
 use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
@@ -63,6 +64,9 @@ pub struct Args {
     /// Count what an account needs.
     #[arg(long, hide = true)]
     tally: bool,
+    /// Only measure for so many seconds, and write nothing.
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    sample: Option<u64>,
     /// Redact this one input into this output, and talk to the program that asked for it.
     #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
     worker: Option<Vec<PathBuf>>,
@@ -383,6 +387,18 @@ impl<'a> Worker<'a> {
             strict: self.args.strict,
             tally: self.args.tally,
         };
+        if let Some(seconds) = self.args.sample {
+            let limit = std::time::Duration::from_secs(seconds);
+            let detector = self.detector()?.clone();
+            return Ok(sample(
+                &job.input,
+                detector,
+                &self.settings,
+                &options,
+                limit,
+                &STOP,
+            )?);
+        }
         let report = redact_video(
             &job.input,
             &job.output,

@@ -75,17 +75,18 @@ async function playNatively(base, video, begun) {
   }
 }
 
-/** What of a playlist matters here: the header, and the segments with their place in the stream. */
+/** What of a playlist matters here: the segments with their place in the stream and their header. */
 export function readPlaylist(text) {
-  const playlist = { init: null, target: 2, segments: [], ended: false };
+  const playlist = { target: 2, segments: [], ended: false };
   let sequence = 0;
+  let init = null;
   for (const line of text.split(/\r?\n/)) {
     const [, tag, value] = line.match(/^#(EXT[A-Z0-9-]*):?(.*)$/) ?? [];
     if (tag === "EXT-X-MEDIA-SEQUENCE") sequence = Number(value);
     else if (tag === "EXT-X-TARGETDURATION") playlist.target = Number(value) || 2;
-    else if (tag === "EXT-X-MAP") playlist.init = value.match(/URI="([^"]*)"/)?.[1] ?? null;
+    else if (tag === "EXT-X-MAP") init = value.match(/URI="([^"]*)"/)?.[1] ?? null;
     else if (tag === "EXT-X-ENDLIST") playlist.ended = true;
-    else if (line && !line.startsWith("#")) playlist.segments.push({ uri: line, sequence: sequence++, init: playlist.init });
+    else if (line && !line.startsWith("#")) playlist.segments.push({ uri: line, sequence: sequence++, init });
   }
   return playlist;
 }
@@ -122,25 +123,33 @@ async function playFragments(base, video, begun) {
   const part = async (name) => new Uint8Array(await (await get(`${base}/hls/${name}`)).arrayBuffer());
   const list = async () => readPlaylist(await (await get(`${base}/hls/index.m3u8`)).text());
   let playlist = await list();
-  if (!playlist.init) throw new Error("the stream is not in fragmented MP4");
-  const header = await part(playlist.init);
-  const type = mimeType(header);
-  if (!type || !Source.isTypeSupported(type)) throw new Error(`this browser does not play ${type}`);
   const source = new Source();
   const url = URL.createObjectURL(source);
   try {
     video.disableRemotePlayback = true;
     video.src = url;
     await happens(source, "sourceopen");
-    const buffer = source.addSourceBuffer(type);
+    let [buffer, type, init] = [null, null, null];
     const change = async (how) => {
       const done = happens(buffer, "updateend");
       how();
       await done;
     };
     const append = (bytes) => change(() => buffer.appendBuffer(bytes));
-    await append(header);
-    let init = playlist.init;
+    /** Makes the buffer ready for segments with this header: at the beginning, and when the camera's picture changes. */
+    const useHeader = async (name) => {
+      if (!name) throw new Error("the stream is not in fragmented MP4");
+      const header = await part(name);
+      const found = mimeType(header);
+      if (!found || !Source.isTypeSupported(found)) throw new Error(`this browser does not play ${found}`);
+      if (!buffer) {
+        buffer = source.addSourceBuffer(found);
+        // One segment after the other, whatever their own times: these begin anew with every header.
+        buffer.mode = "sequence";
+      } else if (found !== type) buffer.changeType(found);
+      [type, init] = [found, name];
+      await append(header);
+    };
     // Three segments from the end: what players do to have something to go on with.
     let next = playlist.segments.at(-3)?.sequence ?? playlist.segments[0]?.sequence ?? 0;
     let playing = false;
@@ -152,20 +161,20 @@ async function playFragments(base, video, begun) {
       const end = playlist.segments.at(-1)?.sequence ?? next;
       if (next < first || next > end + 1) next = Math.max(first, end - 2);
       for (const segment of playlist.segments.filter((segment) => segment.sequence >= next)) {
-        if (segment.init !== init) throw new Error("the stream changed");
+        if (segment.init !== init) await useHeader(segment.init);
         await append(await part(segment.uri));
         next = segment.sequence + 1;
         lastNews = performance.now();
       }
-      keepNearEnd(video, buffer, playlist.target);
-      const old = video.currentTime - KEEP_SECONDS;
-      if (buffer.buffered.length && buffer.buffered.start(0) < old) {
-        await change(() => buffer.remove(0, old));
-      }
-      if (!playing && buffer.buffered.length) {
-        await video.play();
-        playing = true;
-        begun();
+      if (buffer?.buffered.length) {
+        keepNearEnd(video, buffer, playlist.target);
+        const old = video.currentTime - KEEP_SECONDS;
+        if (buffer.buffered.start(0) < old) await change(() => buffer.remove(0, old));
+        if (!playing) {
+          await video.play();
+          playing = true;
+          begun();
+        }
       }
       if (playlist.ended || performance.now() - lastNews > START_WITHIN + 4000 * playlist.target) {
         throw new Error("no news of the stream");
