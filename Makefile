@@ -4,11 +4,15 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean test-kills
+.PHONY: help setup build demo test test-training test-kills deb test-deb fmt doc bench leaks fuzz faults clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
 # Seconds that `make fuzz` spends on each target.
 FUZZ_SECONDS ?= 60
+# Faults that `make faults` injects, and which.
+FAULTS ?= 500
+FAULT_SEED ?= 1
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -50,6 +54,9 @@ leaks: build ## Print the README's table of what leaks on the rendered clips
 
 fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
 	@packaging/fuzz.sh "$(FUZZ_SECONDS)"
+
+faults: setup ## Inject FAULTS faults over files, of the seed FAULT_SEED
+	@FLOUTAGE_FAULTS=$(FAULTS) FLOUTAGE_FAULT_SEED=$(FAULT_SEED) cargo test --locked --test faults
 
 clean: ## Remove everything that was built here
 	@cargo clean

@@ -1,9 +1,11 @@
 //! The `floutage` program.
 
+mod audit;
 mod batch;
 mod bench;
 mod check_config;
 mod cli;
+mod confine;
 mod doctor;
 mod evaluate;
 mod logging;
@@ -14,6 +16,7 @@ mod password;
 mod redact;
 mod say;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 

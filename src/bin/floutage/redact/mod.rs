@@ -2,6 +2,7 @@
 
 pub mod plan;
 mod progress;
+mod record;
 mod summary;
 pub mod worker;
 
@@ -20,10 +21,13 @@ use floutage::media::sample::sample;
 use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
+use floutage::sandbox::Confinement;
 
 use self::plan::{Job, Kind, plan};
 use self::progress::Display;
+use self::record::Record;
 use self::summary::Summary;
+use crate::confine::{self, ConfineArgs};
 use crate::logging;
 use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
 use crate::say;
@@ -66,6 +70,9 @@ pub struct Args {
     /// Redact this one input into this output, and talk to the program that asked for it.
     #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
     worker: Option<Vec<PathBuf>>,
+    /// Record each file, signed, in this log of JSON Lines; `floutage audit verify` finds any change to it.
+    #[arg(long, value_name = "LOG", env = "FLOUTAGE_AUDIT_LOG")]
+    audit_log: Option<PathBuf>,
     /// Show no progress, no summary and no warnings.
     #[arg(short, long)]
     quiet: bool,
@@ -80,6 +87,8 @@ pub struct Args {
     redaction: RedactionArgs,
     #[command(flatten)]
     encoding: EncodingArgs,
+    #[command(flatten)]
+    confine: ConfineArgs,
     /// Quality of JPEG pictures, 1 to 100.
     #[arg(
         long,
@@ -136,6 +145,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
+    let record = Record::open(&args, &settings)?;
+    args.confine.warn();
+    let confinement = confine_parent(&args, &jobs, record.as_ref())?;
     let worker = Worker::new(&args, settings)?;
     catch_signals()?;
     if jobs.len() > 1 {
@@ -145,8 +157,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut summary = Summary::new(left_out);
     for job in &jobs {
         match worker.redact(job) {
-            Ok(report) => summary.add(report, args.quiet || args.json),
+            Ok(mut report) => {
+                if let Some(record) = &record {
+                    record.done(job, &report, confinement)?;
+                }
+                if report.confinement.is_empty() {
+                    confinement.name().clone_into(&mut report.confinement);
+                }
+                summary.add(report, args.quiet || args.json);
+            }
             Err(error) => {
+                if let Some(record) = &record {
+                    record.failed(&job.input, &error)?;
+                }
                 let interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));
                 if interrupted || jobs.len() == 1 {
                     return Err(error);
@@ -164,23 +187,54 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(summary.exit_code())
 }
 
+/// Confines the program that starts the workers and redacts pictures: to what all jobs together need.
+fn confine_parent(args: &Args, jobs: &[Job], record: Option<&Record>) -> Result<Confinement> {
+    let mut sandbox = confine::for_detection(&args.detector.settings()?)
+        .read_all(jobs.iter().map(|job| &job.input))
+        .may_execute();
+    for job in jobs {
+        sandbox = sandbox.write(job.output.parent().unwrap_or(&job.output));
+    }
+    for place in record.iter().flat_map(|record| record.places()) {
+        sandbox = sandbox.write(place);
+    }
+    for folder in confine::registry()
+        .into_iter()
+        .chain(confine::chosen_registry())
+    {
+        sandbox = sandbox.write(folder);
+    }
+    args.confine.confine(&sandbox)
+}
+
+/// Confines the process of one file: what decodes it reads nothing else, and writes beside the output only.
+fn confine_worker(args: &Args, input: &Path, output: &Path) -> Result<Confinement> {
+    // The list of plugins is read, or made by a program that may still be started now.
+    floutage::init()?;
+    let sandbox = confine::for_detection(&args.detector.settings()?)
+        .read(input)
+        .write(output.parent().unwrap_or(output));
+    args.confine.confine(&sandbox)
+}
+
 /// Redacts one file for the program that started this one.
 fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
     worker::follow_parent();
-    let outcome = ctrlc::set_handler(|| STOP.request())
-        .context("signals cannot be caught")
-        .and_then(|()| {
-            let job = Job {
-                input: input.to_owned(),
-                output: output.to_owned(),
-                kind: plan::kind(input)?,
-            };
-            let worker = Worker::new(args, settings)?;
-            match job.kind {
-                Kind::Picture => worker.picture(&job),
-                Kind::Video => worker.video(&job, &mut worker::tell),
-            }
-        });
+    let outcome = confine_worker(args, input, output).and_then(|confinement| {
+        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
+        let job = Job {
+            input: input.to_owned(),
+            output: output.to_owned(),
+            kind: plan::kind(input)?,
+        };
+        let worker = Worker::new(args, settings)?;
+        let mut report = match job.kind {
+            Kind::Picture => worker.picture(&job),
+            Kind::Video => worker.video(&job, &mut worker::tell),
+        }?;
+        confinement.name().clone_into(&mut report.confinement);
+        Ok(report)
+    });
     let code = u8::from(outcome.is_err());
     worker::conclude(outcome);
     ExitCode::from(code)
