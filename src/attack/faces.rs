@@ -132,7 +132,7 @@ impl Faces {
     pub fn attacked(
         &self,
         styles: &[Disguise],
-        mut recogniser: Option<&mut Recogniser>,
+        recogniser: Option<&mut Recogniser>,
         seed: u64,
     ) -> Result<FaceTable> {
         let [gallery, probes] = self.halves();
@@ -152,7 +152,7 @@ impl Faces {
                 Ok(FaceRow::new(*style, &attacks, seed))
             })
             .collect::<Result<_>>()?;
-        if let Some(recogniser) = recogniser.as_deref_mut() {
+        if let Some(recogniser) = recogniser {
             let plain = recogniser.features(&gallery, &Disguise::Clear)?;
             for (style, row) in styles.iter().zip(&mut rows) {
                 let known = recogniser.features(&gallery, style)?;

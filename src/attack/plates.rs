@@ -167,11 +167,11 @@ impl Printer {
             }
             let matcher = Reading::new(matched, characters);
             let tesseract = has_tesseract.then(|| Reading::new(ocr, characters));
-            let all = std::iter::once(&matcher).chain(&tesseract);
+            let mut all = std::iter::once(&matcher).chain(&tesseract);
             Ok(PlateRow {
                 style: style.to_string(),
                 default: style.is_default(),
-                at_chance: all.fold(true, |so_far, it| so_far && it.accuracy_95.0 <= chance),
+                at_chance: all.all(|it| it.accuracy_95.0 <= chance),
                 matcher,
                 tesseract,
             })

@@ -146,7 +146,7 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
                 .sum();
             let rest = own[column] - dot;
             if column == row {
-                if !(rest > 0.0) {
+                if rest <= 0.0 || rest.is_nan() {
                     return None;
                 }
                 matrix[row][row] = rest.sqrt();
@@ -196,10 +196,11 @@ mod tests {
             vec![0.5, -1.0, 5.0],
         ];
         let inverse = inverse(matrix.clone()).unwrap();
-        for row in 0..3 {
+        for (n, row) in matrix.iter().enumerate() {
             for column in 0..3 {
-                let product: f64 = (0..3).map(|n| matrix[row][n] * inverse[n][column]).sum();
-                assert!((product - f64::from(row == column)).abs() < 1e-9);
+                let terms = row.iter().zip(&inverse);
+                let product: f64 = terms.map(|(value, line)| value * line[column]).sum();
+                assert!((product - f64::from(n == column)).abs() < 1e-9);
             }
         }
         assert!(super::inverse(vec![vec![0.0]]).is_none());

@@ -199,7 +199,7 @@ mod tests {
         // Every fourth probe is known.
         let score = |index: usize, own, other| {
             let noise = f64::from(((index * 7919 + other * 104_729) % 1009) as u32) / 1009.0;
-            noise + f64::from(own == other && index % 4 == 0)
+            noise + f64::from(own == other && index.is_multiple_of(4))
         };
         let outcome = Outcome::of("some", &scores(score), 1);
         assert!((0.58..0.68).contains(&outcome.auc), "{outcome:?}");
