@@ -6,14 +6,53 @@ use super::picture::Picture;
 
 /// A box filter of `size` pixels across, the pixel itself at `size / 2`.
 pub(super) fn box_blur(picture: &Picture, across: usize, down: usize) -> Picture {
-    let weights = |size: usize| vec![1.0 / size.max(1) as f32; size.max(1)];
-    filtered(picture, &weights(across), &weights(down))
+    let (width, height) = (picture.width(), picture.height());
+    let values: Vec<[f64; 3]> = picture
+        .pixels()
+        .chunks_exact(3)
+        .map(|rgb| [rgb[0], rgb[1], rgb[2]].map(f64::from))
+        .collect();
+    let mut middle = values.clone();
+    for y in 0..height {
+        means(&values, &mut middle, (y * width, 1, width), across);
+    }
+    let mut result = middle.clone();
+    for x in 0..width {
+        means(&middle, &mut result, (x, width, height), down);
+    }
+    Picture::from_fn(width, height, |x, y| {
+        result[y * width + x].map(|value| value.round() as u8)
+    })
+}
+
+/// The means over `size` samples of the line that starts at, goes on by and has as many samples as `line` says, by sums of
+/// all before.
+fn means(
+    from: &[[f64; 3]],
+    to: &mut [[f64; 3]],
+    (start, step, count): (usize, usize, usize),
+    size: usize,
+) {
+    let size = size.max(1);
+    let before = size / 2;
+    // Sums of the line with its ends continued by `before` and by `size` samples.
+    let mut sums = vec![[0.0; 3]];
+    for index in 0..count + size {
+        let sample = index.saturating_sub(before).min(count - 1);
+        let value = from[start + sample * step];
+        let last = sums[index];
+        sums.push([0, 1, 2].map(|n| last[n] + value[n]));
+    }
+    for index in 0..count {
+        let (low, high) = (sums[index], sums[index + size]);
+        to[start + index * step] = [0, 1, 2].map(|n| (high[n] - low[n]) / size as f64);
+    }
 }
 
 /// A Gaussian of `size` pixels across (odd) with the standard deviation that OpenCV gives such a kernel.
 pub(super) fn gaussian(picture: &Picture, size: usize) -> Picture {
     let weights: Vec<f32> = gaussian_weights(size).iter().map(|&w| w as f32).collect();
-    filtered(picture, &weights, &weights)
+    filtered(picture, &weights)
 }
 
 /// The weights of [`gaussian`], which add up to 1.
@@ -45,13 +84,13 @@ pub(super) fn sgblur(picture: &Picture) -> Picture {
     box_blur(&blocks, 2 * radius + 1, 2 * radius + 1)
 }
 
-fn filtered(picture: &Picture, across: &[f32], down: &[f32]) -> Picture {
+fn filtered(picture: &Picture, weights: &[f32]) -> Picture {
     let (width, height) = (picture.width(), picture.height());
     let mut middle = vec![[0.0f32; 3]; width * height];
     for y in 0..height {
         for x in 0..width {
-            for (index, &weight) in across.iter().enumerate() {
-                let rgb = picture.at((x + index).saturating_sub(across.len() / 2), y);
+            for (index, &weight) in weights.iter().enumerate() {
+                let rgb = picture.at((x + index).saturating_sub(weights.len() / 2), y);
                 for (sum, value) in middle[y * width + x].iter_mut().zip(rgb) {
                     *sum += weight * f32::from(value);
                 }
@@ -60,8 +99,10 @@ fn filtered(picture: &Picture, across: &[f32], down: &[f32]) -> Picture {
     }
     Picture::from_fn(width, height, |x, y| {
         let mut sum = [0.0f32; 3];
-        for (index, &weight) in down.iter().enumerate() {
-            let row = (y + index).saturating_sub(down.len() / 2).min(height - 1);
+        for (index, &weight) in weights.iter().enumerate() {
+            let row = (y + index)
+                .saturating_sub(weights.len() / 2)
+                .min(height - 1);
             for (sum, value) in sum.iter_mut().zip(middle[row * width + x]) {
                 *sum += weight * value;
             }

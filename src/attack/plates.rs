@@ -38,6 +38,7 @@ const FONTS: [&str; 2] = [
 pub struct Printer {
     /// How much ink each character puts on each pixel, by slot and choice.
     ink: Vec<Vec<Vec<(usize, usize, f32)>>>,
+    blank: Picture,
     font: FontVec,
 }
 
@@ -100,7 +101,11 @@ impl Printer {
                 choices.map(|c| ink(&font, slot, c, (0.0, 0.0))).collect()
             })
             .collect();
-        Ok(Self { ink, font })
+        Ok(Self {
+            ink,
+            blank: blank(),
+            font,
+        })
     }
 
     /// A plate as a camera sees it: a little shifted, with noise.
@@ -111,7 +116,7 @@ impl Printer {
         let ink: Vec<Vec<_>> = slots
             .map(|(slot, (kind, &choice))| ink(&self.font, slot, nth(kind, choice), shift))
             .collect();
-        let mut plate = painted(ink.iter().map(Vec::as_slice));
+        let mut plate = painted(&self.blank, ink.iter().map(Vec::as_slice));
         for y in 0..plate.height() {
             for x in 0..plate.width() {
                 let noise = 3.0 * normal(rng);
@@ -125,7 +130,10 @@ impl Printer {
     /// A plate as the attacker draws it.
     fn drawn(&self, text: &[usize]) -> Picture {
         let slots = self.ink.iter().zip(text);
-        painted(slots.map(|(slot, &choice)| slot[choice].as_slice()))
+        painted(
+            &self.blank,
+            slots.map(|(slot, &choice)| slot[choice].as_slice()),
+        )
     }
 
     /// Draws `plates` plates with random text, hides each in all `styles` and reads what is left. `seed` draws text and noise.
@@ -284,16 +292,21 @@ fn ink(
     ink
 }
 
-/// A plate with ink on it.
-fn painted<'a>(ink: impl Iterator<Item = &'a [(usize, usize, f32)]>) -> Picture {
-    let mut plate = Picture::from_fn(SIZE.0, SIZE.1, |x, y| {
+/// A plate without text.
+fn blank() -> Picture {
+    Picture::from_fn(SIZE.0, SIZE.1, |x, y| {
         let edge = x.min(y).min(SIZE.0 - 1 - x).min(SIZE.1 - 1 - y) < 2;
         match (edge, x < BAND) {
             (true, _) => [40; 3],
             (false, true) => [30, 60, 150],
             (false, false) => [225; 3],
         }
-    });
+    })
+}
+
+/// A plate with ink on it.
+fn painted<'a>(blank: &Picture, ink: impl Iterator<Item = &'a [(usize, usize, f32)]>) -> Picture {
+    let mut plate = blank.clone();
     for &(x, y, share) in ink.flatten() {
         let mixed = |value: u8| (f32::from(value) * (1.0 - share) + 25.0 * share) as u8;
         plate.set(x, y, plate.at(x, y).map(mixed));
