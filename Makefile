@@ -3,9 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean test-kills faults
-.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks attack fuzz clean test-kills
-.PHONY: help setup build demo test test-training test-kills deb test-deb fmt doc bench leaks fuzz faults clean
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean test-kills faults attack
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))

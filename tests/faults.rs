@@ -18,7 +18,7 @@ use common::look::{decode_frames, find_markers};
 use common::program::{names, redact, redact_with, run, start};
 use common::scene::Scene;
 use common::temp_dir;
-use floutage::detect::{Class, Detection, Detector, StageTimes};
+use floutage::detect::{Certainty, Class, Detection, Detector, StageTimes};
 use floutage::frame::{Frame, Matrix};
 use floutage::geometry::BBox;
 use floutage::media::encode::{Container, Encoding, Preset};
@@ -512,7 +512,7 @@ impl Detector for Faulty {
             bbox,
             class,
             confidence: 0.9,
-            confident: true,
+            certainty: Certainty::Confident,
         };
         let truth: Vec<Detection> = scene()
             .truth(frame)
@@ -582,6 +582,7 @@ fn detectors_that_answer_anything() {
             },
             draw: false,
             strict: false,
+            tally: false,
         };
         stage.reset();
         let fault = format!("detector {seed}");

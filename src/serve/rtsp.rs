@@ -196,7 +196,6 @@ fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players, served
         let (begin, end, served) = (players.clone(), players.clone(), served.clone());
         client.connect_play_request(move |client, context| {
             let path = context.uri().map(auth::path).unwrap_or_default();
-            let path = context.uri().map(|uri| auth::path(uri)).unwrap_or_default();
             if let Some((shared, stream)) = lock(&served).get(&path) {
                 shared.hub(*stream).ask_for_key();
             }
