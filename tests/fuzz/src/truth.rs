@@ -7,7 +7,7 @@ pub fn truth(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    if let Ok(truth) = Truth::parse(text) {
+    if let Ok(truth) = Truth::parse(text, None) {
         for index in 0..truth.frames().min(1000) {
             for it in truth.frame(index) {
                 assert!(it.bbox.is_valid(), "{it:?}");
