@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean test-kills faults
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks attack fuzz clean test-kills
 .PHONY: help setup build demo test test-training test-kills deb test-deb fmt doc bench leaks fuzz faults clean
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
@@ -50,6 +52,10 @@ bench: setup ## Run the micro-benchmarks
 
 leaks: build ## Print the README's table of what leaks on the rendered clips
 	@packaging/leaks.py target/release/floutage
+
+attack: build ## Attack the redaction of the rendered people and plates, and print what came of it
+	@target/release/floutage attack --markdown --check \
+	    $(foreach clip,street-day street-night entrance parking,--clip fixtures/$(clip).mp4 --truth fixtures/$(clip).csv)
 
 fuzz: setup ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz)
 	@packaging/fuzz.sh "$(FUZZ_SECONDS)"

@@ -16,7 +16,8 @@ lacks() {
 }
 
 # Build time: a linker, GStreamer's headers. Run time: GStreamer's plugin sets. Tests: ffmpeg makes and
-# checks clips, gstreamer1.0-opencv has a foreign face detector, slurm and munge make a cluster of the test's own.
+# checks clips, gstreamer1.0-opencv has a foreign face detector, slurm and munge make a cluster of the test's own,
+# Tesseract tries to read redacted plates.
 packages=(
     gcc
     libc6-dev
@@ -36,6 +37,9 @@ packages=(
     slurm-client
     slurmctld
     slurmd
+    fonts-dejavu-core
+    tesseract-ocr
+    tesseract-ocr-eng
 )
 
 check_rust() {

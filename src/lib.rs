@@ -9,6 +9,7 @@
 //! | [`track`] | regions from frame to frame, with look-ahead |
 //! | [`redact`] | irreversible styles, in place |
 //! | [`evaluate`] | leaks against what is known to be in a clip |
+//! | [`attack`] | how far attackers get with what is left |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
 //! | [`audit`] | the tamper-evident record |
@@ -20,6 +21,7 @@
 //! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
+pub mod attack;
 pub mod audit;
 pub mod batch;
 pub mod detect;

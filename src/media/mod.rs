@@ -25,7 +25,6 @@ pub mod requirements;
 pub mod run;
 pub mod sample;
 pub(crate) mod source;
-mod source;
 mod stamps;
 mod streams;
 pub mod tally;

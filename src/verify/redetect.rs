@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::detect::{Class, Detector, SharedDetector};
 use crate::error::{Error, Result};
-use crate::evaluate::{Redacted, covered_share};
+use crate::evaluate::{self, Altered, Redacted};
 use crate::geometry::BBox;
 use crate::media::picture::{PictureFormat, look};
 use crate::media::pipeline::Tracking;
 use crate::media::report::Stop;
 use crate::media::watch::{Luma, watch};
-use crate::redact::{Settings, Shape};
+use crate::redact::Settings;
 
 /// A region found in the output lies in one that was redacted when this much of it does.
 const INSIDE: f64 = 0.7;
@@ -165,15 +165,18 @@ impl Search<'_> {
         residual.original_frames = Some(before.regions.len());
         let (mut outside, mut compared, mut unchanged) = (0, 0, 0);
         for (frame, regions) in after.regions.iter().enumerate() {
-            let redacted: Vec<Redacted> = before
-                .regions
-                .get(frame)
-                .into_iter()
-                .flatten()
-                .map(|(class, bbox)| self.redacted(*class, bbox))
-                .collect();
+            let redacted = evaluate::Regions {
+                areas: before
+                    .regions
+                    .get(frame)
+                    .into_iter()
+                    .flatten()
+                    .map(|(class, bbox)| self.redacted(*class, bbox))
+                    .collect(),
+                ..evaluate::Regions::default()
+            };
             for (class, bbox) in regions {
-                if covered_share(bbox, &redacted) < INSIDE {
+                if redacted.share(bbox) < INSIDE {
                     outside += 1;
                     residual.list(frame, *class, bbox);
                 }
@@ -200,11 +203,11 @@ impl Search<'_> {
     /// The area that redaction of `bbox` covers.
     fn redacted(&self, class: Class, bbox: &BBox) -> Redacted {
         let how = self.settings.class(class);
-        let mut bbox = bbox.dilate(how.margin);
-        if how.shape == Shape::Ellipse {
-            bbox = bbox.dilate(std::f32::consts::SQRT_2 - 1.0);
+        Redacted {
+            bbox: bbox.dilate(how.margin),
+            shape: how.shape,
+            class,
         }
-        Redacted { bbox, class }
     }
 
     /// The regions in `path` frame by frame, and patches at `places`, or where these are not given at the regions.

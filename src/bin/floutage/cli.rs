@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve,
-    verify,
-};
+use crate::{attack, audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve, verify};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
@@ -29,6 +26,8 @@ pub enum Command {
     Bench(Box<bench::Args>),
     /// Measure which faces and plates of a clip would leak, against what is known to be in it. Writes nothing.
     Evaluate(Box<evaluate::Args>),
+    /// Measure how far attackers get with redacted faces and plates. Writes nothing.
+    Attack(Box<attack::Args>),
     /// Check that a redacted file holds nothing beside its pictures, and that nothing is found in them again.
     Verify(Box<verify::Args>),
     /// Check the tamper-evident record, make its page for a data protection officer, change its key.
@@ -68,6 +67,7 @@ impl Command {
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
+            Self::Attack(args) => attack::run(*args),
             Self::Verify(args) => verify::run(*args),
             Self::Audit(args) => audit::run(args),
             Self::Doctor(args) => doctor::run(args),

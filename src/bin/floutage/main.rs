@@ -1,5 +1,6 @@
 //! The `floutage` program.
 
+mod attack;
 mod audit;
 mod batch;
 mod bench;

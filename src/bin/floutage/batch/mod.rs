@@ -235,14 +235,6 @@ fn plan(args: PlanArgs) -> Result<ExitCode> {
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
     }
-    // Tasks may start in other folders.
-    for item in &mut items {
-        for path in [&mut item.input, &mut item.output] {
-            let absolute = std::path::absolute(&*path)
-                .with_context(|| format!("{path}: the present folder is not known"))?;
-            *path = absolute.to_string_lossy().into_owned();
-        }
-    }
     measure_lengths(&mut items)?;
     let plan = Plan::new(items, args.shards)?;
     std::fs::create_dir_all(&job.folder)

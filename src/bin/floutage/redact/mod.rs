@@ -85,6 +85,10 @@ pub struct Args {
     tracking: TrackingArgs,
     #[command(flatten)]
     redaction: RedactionArgs,
+    /// Redact with settings of which attackers can tell faces or read plates (see `floutage attack`): any style but fill
+    /// with more than one level.
+    #[arg(long, help_heading = "Redaction")]
+    i_accept_reversible: bool,
     #[command(flatten)]
     encoding: EncodingArgs,
     #[command(flatten)]
@@ -107,7 +111,7 @@ impl Args {
 
     /// Checks every setting before any file is touched.
     pub fn check(&self) -> Result<()> {
-        self.redaction.settings()?;
+        refuse_reversible(&self.redaction.settings()?, self.i_accept_reversible)?;
         self.detector.settings()?;
         self.encoding.encoding(Codec::H264)?;
         Ok(())
@@ -138,6 +142,7 @@ pub fn catch_signals() -> Result<()> {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let settings = args.redaction.settings()?;
+    refuse_reversible(&settings, args.i_accept_reversible)?;
     args.detector.settings()?;
     args.encoding.encoding(Codec::H264)?;
     if let Some([input, output]) = args.worker.as_deref() {
@@ -185,6 +190,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         summary.print_total();
     }
     Ok(summary.exit_code())
+}
+
+/// Refuses settings weaker than those that were measured at chance, unless they are `accepted`.
+fn refuse_reversible(settings: &Settings, accepted: bool) -> Result<()> {
+    let mut reasons = Class::ALL
+        .iter()
+        .filter_map(|class| settings.reversible(*class));
+    match reasons.next().filter(|_| !accepted) {
+        None => Ok(()),
+        Some(reason) => anyhow::bail!(
+            "{reason}; leave --levels at 1, take --style fill, or accept it with --i-accept-reversible"
+        ),
+    }
 }
 
 /// Confines the program that starts the workers and redacts pictures: to what all jobs together need.
