@@ -226,25 +226,28 @@ fn confine_parent(args: &Args, jobs: &[Job], record: Option<&Record>) -> Result<
 }
 
 /// Confines the process of one file: what decodes it reads nothing else, and writes beside the output only.
-fn confine_worker(args: &Args, input: &Path, output: &Path) -> Result<Confinement> {
-    // The list of plugins is read, or made by a program that may still be started now.
-    floutage::init()?;
+fn confine_worker(args: &Args, job: &Job) -> Result<Confinement> {
+    if job.kind == Kind::Video {
+        // The list of plugins is read, or made by a program that may still be started now.
+        floutage::init()?;
+    }
     let sandbox = confine::for_detection(&args.detector.settings()?)
-        .read(input)
-        .write(output.parent().unwrap_or(output));
+        .read(&job.input)
+        .write(job.output.parent().unwrap_or(&job.output));
     args.confine.confine(&sandbox)
 }
 
 /// Redacts one file for the program that started this one.
 fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
     worker::follow_parent();
-    let outcome = confine_worker(args, input, output).and_then(|confinement| {
-        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
+    let outcome = plan::kind(input).and_then(|kind| {
         let job = Job {
             input: input.to_owned(),
             output: output.to_owned(),
-            kind: plan::kind(input)?,
+            kind,
         };
+        let confinement = confine_worker(args, &job)?;
+        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
         let worker = Worker::new(args, settings)?;
         let mut report = match job.kind {
             Kind::Picture => worker.picture(&job),
