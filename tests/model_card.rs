@@ -71,7 +71,10 @@ fn the_card_is_of_the_file_that_is_shipped() {
             let title = format!("validation pictures, {class}s: given thresholds");
             let parts = figures["parts"].as_array().unwrap();
             let part = parts.iter().find(|part| part["title"] == title).unwrap();
-            assert_eq!(part["figures"][name]["threshold"].as_f64(), threshold.as_float());
+            assert_eq!(
+                part["figures"][name]["threshold"].as_f64(),
+                threshold.as_float()
+            );
         }
     }
 }

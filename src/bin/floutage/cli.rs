@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{attack, audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve, verify};
+use crate::{
+    attack, audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact,
+    serve, verify,
+};
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
 #[derive(Debug, Parser)]
