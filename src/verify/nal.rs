@@ -57,7 +57,7 @@ fn check_unit(unit: &[u8], kind: Kind) -> Result<(), String> {
     };
     match (kind, number) {
         // Slices, parameter sets, ends.
-        (Kind::Avc, 1..=5 | 7 | 8) | (Kind::Hevc, 0..=9 | 16..=21 | 32..=34) => trailing(unit),
+        (Kind::Avc, 1..=5 | 7 | 8) | (Kind::Hevc, 0..=9 | 16..=21 | 32..=34) => not_empty(unit),
         (Kind::Avc, 10 | 11) | (Kind::Hevc, 36 | 37) => bare(unit, kind, 0),
         (Kind::Avc, 9) | (Kind::Hevc, 35) => bare(unit, kind, 1),
         (Kind::Avc, 6) => sei(&unit[1..], kind),
@@ -84,14 +84,9 @@ fn bare(unit: &[u8], kind: Kind, payload: usize) -> Result<(), String> {
     Err(format!("a delimiter that holds more: {}", show(unit)))
 }
 
-/// A unit ends with a stop bit, after which there may be zero words only.
-fn trailing(unit: &[u8]) -> Result<(), String> {
-    if unit
-        .iter()
-        .rev()
-        .find(|&&byte| byte != 0 && byte != 3)
-        .is_some()
-    {
+/// Where the data of a slice or parameter set ends cannot be told without decoding it; it cannot be nothing, though.
+fn not_empty(unit: &[u8]) -> Result<(), String> {
+    if unit[1..].iter().any(|&byte| byte != 0 && byte != 3) {
         return Ok(());
     }
     Err("a unit without content".into())
