@@ -16,22 +16,33 @@ lacks() {
 }
 
 # Build time: a linker, GStreamer's headers. Run time: GStreamer's plugin sets. Tests: ffmpeg makes and
-# checks clips, gstreamer1.0-opencv has a foreign face detector.
+# checks clips, gstreamer1.0-opencv has a foreign face detector, slurm and munge make a cluster of the test's own,
+# Tesseract tries to read redacted plates.
 packages=(
     gcc
     libc6-dev
     pkg-config
     libgstreamer1.0-dev
     libgstreamer-plugins-base1.0-dev
+    libgstrtspserver-1.0-dev
     gstreamer1.0-tools
     gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly
     gstreamer1.0-libav
+    gstreamer1.0-rtsp
+    glib-networking
     gstreamer1.0-opencv
     opencv-data
     ffmpeg
+    munge
+    slurm-client
+    slurmctld
+    slurmd
+    fonts-dejavu-core
+    tesseract-ocr
+    tesseract-ocr-eng
 )
 
 check_rust() {
@@ -140,5 +151,6 @@ install_runtime() {
 check_rust
 command -v python3 >/dev/null || packages+=(python3)
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 install_packages "${packages[@]}"
 install_runtime

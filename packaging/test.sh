@@ -11,12 +11,23 @@ step() { printf '\n== %s\n' "$*"; }
 
 packaging/setup.sh
 packaging/browser.sh
+packaging/test-venv.sh
 for component in fmt clippy; do
     cargo "$component" --version >/dev/null 2>&1 || {
         echo "test: cargo $component is missing: run 'rustup component add rustfmt clippy'" >&2
         exit 1
     }
 done
+
+# pycocotools counts beside us in tests/evaluate_reference.rs. Beside the build, and only when it is not there yet.
+metrics=target/metrics-python
+cmp -s packaging/metrics.txt $metrics/installed.txt || {
+    rm -rf $metrics
+    python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action ignore \
+        --only-binary :all: --target $metrics -r packaging/metrics.txt &&
+        cp packaging/metrics.txt $metrics/installed.txt ||
+        echo "test: pycocotools could not be fetched; the test that needs it is skipped" >&2
+}
 
 mkdir -p target
 log=$(mktemp target/test-log-XXXXXX)

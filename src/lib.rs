@@ -9,14 +9,20 @@
 //! | [`track`] | regions from frame to frame, with look-ahead |
 //! | [`redact`] | irreversible styles, in place |
 //! | [`evaluate`] | leaks against what is known to be in a clip |
+//! | [`attack`] | how far attackers get with what is left |
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
+//! | [`audit`] | the tamper-evident record |
+//! | [`sandbox`] | what a process may reach |
+//! | [`verify`] | what a finished file holds beside its pictures |
 //! | [`serve`] | cameras in, redacted streams and recordings out |
 //! | [`batch`] | archives: every file once, with an account |
 //!
 //! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
+pub mod attack;
+pub mod audit;
 pub mod batch;
 pub mod detect;
 pub mod error;
@@ -26,8 +32,10 @@ pub mod geometry;
 pub mod gst;
 pub mod media;
 pub mod redact;
+pub mod sandbox;
 pub mod serve;
 pub mod track;
+pub mod verify;
 
 pub use error::{Error, Result};
 

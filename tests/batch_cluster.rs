@@ -41,7 +41,13 @@ fn shards_make_what_one_machine_makes() {
     let (whole, out) = (dir.path().join("whole"), dir.path().join("out"));
     run(&mut batch(&input, &whole)).succeeded();
     let planned = plan(&input, &out, "3").succeeded();
-    assert!(planned.stdout.contains("shard 3/3: 2 files"), "{planned:?}");
+    for line in [
+        "shard 1/3: 2 files",
+        "shard 2/3: 2 files",
+        "shard 3/3: 3 files",
+    ] {
+        assert!(planned.stdout.contains(line), "{planned:?}");
+    }
     let again = dir.path().join("again");
     plan(&input, &again, "3").succeeded();
     let read = |folder: &Path| {

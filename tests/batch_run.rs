@@ -82,7 +82,9 @@ fn files_are_done_once_and_accounted_for() {
     // What is complete is left alone, what is missing is done.
     let before = times(&out);
     std::fs::copy(input.join("clip-00.mp4"), input.join("broken.mp4")).expect("copied");
-    run(&mut batch(&input, &out)).succeeded();
+    // Also from another folder.
+    let mut elsewhere = batch(Path::new("./in"), Path::new("out"));
+    run(elsewhere.current_dir(dir.path())).succeeded();
     let after = times(&out);
     assert_eq!(after.len(), 5);
     for (name, time) in before {

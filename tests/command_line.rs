@@ -337,7 +337,7 @@ fn every_option_refuses_what_it_cannot_take() {
         ("plate-margin", "inf", "3"),
         ("feather", "1.1", "1"),
         ("cells", "5", "4"),
-        ("levels", "1", "32"),
+        ("levels", "0", "32"),
         ("fill-colour", "grey", "hexadecimal"),
         ("zone", "0,0 1,1", "0 to 1"),
         ("zone", "0,0 2,0 2,2", "0 to 1"),

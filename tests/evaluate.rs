@@ -66,14 +66,47 @@ fn large_faces_and_plates_of_the_rendered_clips_do_not_leak() {
 }
 
 #[test]
-fn without_tracking_more_leaks() {
-    let rate = |arguments: &[&str]| {
-        let json = evaluate("street-day", arguments).succeeded().json();
-        let (leaking, boxes) = leaks(&json, "face", &["24 to 48"]);
+fn a_sweep_shows_that_without_tracking_more_leaks() {
+    let sweep = [
+        "--json",
+        "--sweep",
+        "look-ahead=0,12,hold=0,12,margin=0.4,0.8",
+    ];
+    let json = evaluate("street-day", &sweep).succeeded().json();
+    let points = json["sweep"].as_array().expect("a list");
+    assert_eq!(points.len(), 8);
+    let point = |look_ahead: u64, hold: u64, margin: f64| {
+        let found = points.iter().find(|point| {
+            let settings = &point["settings"];
+            settings["look-ahead"].as_f64() == Some(look_ahead as f64)
+                && settings["hold"].as_f64() == Some(hold as f64)
+                && settings["margin"].as_f64() == Some(margin)
+        });
+        found.expect("every combination is there")
+    };
+    let rate = |point: &serde_json::Value| {
+        let (leaking, boxes) = leaks(&point["figures"], "face", &["24 to 48"]);
         leaking as f64 / boxes as f64
     };
-    let alone = rate(&["--json", "--look-ahead", "0", "--hold", "0"]);
-    assert!(alone > 2.0 * rate(&["--json"]), "{alone}");
+    let (alone, tracked) = (point(0, 0, 0.4), point(12, 12, 0.4));
+    assert!(
+        rate(alone) > 2.0 * rate(tracked),
+        "{} {}",
+        rate(alone),
+        rate(tracked)
+    );
+    let altered = |point: &serde_json::Value| point["figures"]["over_redaction"].as_f64();
+    assert!(altered(alone) < altered(tracked));
+    assert!(altered(tracked) < altered(point(12, 12, 0.8)));
+    // What is kept from one combination to the next does not change what comes out.
+    let mut single = evaluate(
+        "street-day",
+        &["--json", "--look-ahead", "0", "--hold", "12"],
+    )
+    .succeeded()
+    .json();
+    single.as_object_mut().expect("an object").remove("tracks");
+    assert_eq!(point(0, 12, 0.4)["figures"], single);
 }
 
 #[test]

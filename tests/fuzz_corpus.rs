@@ -1,4 +1,5 @@
-//! Replays the fuzz targets' seed corpus, as it is and with small random changes, without a fuzzer.
+//! Replays the fuzz targets' seed corpus, as it is and with small random changes, without a fuzzer. `FLOUTAGE_FUZZ_CHANGES` says
+//! how many changed inputs there are for each seed; more than the usual number are others on every run.
 
 #[path = "fuzz/src/lib.rs"]
 mod fuzz;
@@ -10,6 +11,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Changed inputs per seed.
 const CHANGED: u32 = 50;
+
+/// How many changed inputs per seed were asked for.
+fn asked() -> Option<u32> {
+    std::env::var("FLOUTAGE_FUZZ_CHANGES").ok()?.parse().ok()
+}
 
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -24,10 +30,20 @@ fn replay(target: &str, body: fn(&[u8])) {
     for path in seeds {
         let seed = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         body(&seed);
-        // The same changes on every run: a failure can be repeated.
-        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        // The same changes on every run, unless more were asked for: a failure can be repeated.
+        let random = match asked() {
+            None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+            Some(_) => {
+                let mut seed = [0; 32];
+                let now = std::time::UNIX_EPOCH
+                    .elapsed()
+                    .map_or(0, |passed| passed.as_nanos());
+                seed[..16].copy_from_slice(&now.to_le_bytes());
+                TestRng::from_seed(RngAlgorithm::ChaCha, &seed)
+            }
+        };
         let config = Config {
-            cases: CHANGED,
+            cases: asked().unwrap_or(CHANGED),
             failure_persistence: None,
             ..Config::default()
         };
@@ -67,4 +83,19 @@ fn models_toml() {
 #[test]
 fn picture() {
     replay("picture", fuzz::picture);
+}
+
+#[test]
+fn container() {
+    replay("container", fuzz::container);
+}
+
+#[test]
+fn record() {
+    replay("record", fuzz::record);
+}
+
+#[test]
+fn truth() {
+    replay("truth", fuzz::truth);
 }

@@ -122,6 +122,18 @@ impl Surroundings {
         let mut places = Vec::new();
         if let Some(program) = &self.program {
             places.push(folder("beside the program,", program.clone()));
+            if let Some(prefix) = program.parent() {
+                let files: Vec<PathBuf> = python_packages(prefix)
+                    .iter()
+                    .flat_map(|packages| libraries_in(&packages.join("onnxruntime/capi")))
+                    .collect();
+                if !files.is_empty() {
+                    places.push(LibraryPlace {
+                        name: format!("Python's packages in {}", prefix.display()),
+                        files,
+                    });
+                }
+            }
         }
         if let Some(data) = self.user_data_folder() {
             places.push(folder("the set-up's folder", data.join("lib")));
@@ -150,6 +162,19 @@ pub struct LibraryPlace {
     pub name: String,
     /// Files there that may be the library, best first. A bare file name is for the dynamic loader to find.
     pub files: Vec<PathBuf>,
+}
+
+/// Folders of Python packages under `prefix`: this program may be one of them, with ONNX Runtime beside it.
+fn python_packages(prefix: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(prefix.join("lib"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python3"))
+        .map(|entry| entry.path().join("site-packages"))
+        .collect();
+    found.sort();
+    found
 }
 
 /// Libraries of ONNX Runtime in `folder`: the plain name first, then by falling version.

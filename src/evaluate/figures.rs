@@ -63,9 +63,9 @@ impl Rate {
 pub struct Figures {
     /// Boxes that leak; the interval is the bootstrap's over tracks.
     pub leaks: Rate,
-    /// Frames that show a box that leaks, of the frames that show a box; likewise.
+    /// Frames that show a box that leaks, of the frames that show a box; Wilson's interval.
     pub frames: Rate,
-    /// Tracks of which a box leaks in any frame; likewise.
+    /// Tracks of which a box leaks in any frame; the interval is the bootstrap's.
     pub tracks: Rate,
     /// Most frames in a row in which one track leaks.
     pub longest_run: u64,

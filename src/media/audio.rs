@@ -1,5 +1,7 @@
-//! Audio streams that the user asked to keep: passed on as they are where their codec's headers hold nothing but
-//! numbers and the container can hold them, decoded and encoded anew where not, and in both cases without tags.
+//! Audio streams that the user asked to keep: decoded and encoded anew, without tags.
+//!
+//! Invariant: nothing coded comes along. Headers and packets of every codec have room for bytes that no player plays: only
+//! samples that are not coded, or by a law for each alone, are passed on as they are.
 
 use std::sync::Arc;
 
@@ -11,11 +13,6 @@ use crate::error::{Error, Result};
 
 /// The muxers' pads for audio.
 pub const AUDIO_PAD: &str = "audio_%u";
-
-/// Bytes of an Opus identification header of one or two channels (RFC 7845, 5.1).
-const OPUS_HEAD: usize = 19;
-/// Bytes that an AAC AudioSpecificConfig needs, with what says that there is SBR and PS (ISO/IEC 14496-3, 1.6.2.1).
-const AAC_CONFIG: usize = 5;
 
 /// Elements between a demuxed audio stream and the muxer. Each holds no more than the queue that `queue` makes.
 ///
@@ -42,7 +39,8 @@ pub fn chain(
     let decoded = pad(&chain[chain.len() - 1], "src")?;
     drop_tags(&decoded, guard);
     super::repair::one_timeline(&decoded, guard);
-    let encoder = ["opusenc", "avenc_aac", "vorbisenc"]
+    // Players of MP4 and QuickTime know AAC, not all know Opus.
+    let encoder = ["avenc_aac", "opusenc", "vorbisenc"]
         .into_iter()
         .filter_map(gst::ElementFactory::find)
         .find(|factory| factory.can_src_any_caps(&taken))
@@ -74,61 +72,20 @@ fn taken(muxer: &gst::Element) -> Option<gst::Caps> {
     Some(template.caps())
 }
 
-/// `caps` of a stream that may be passed on as it is, without everything that the muxer does not need; None for a codec
-/// whose headers can hold texts or pictures, as those of FLAC, Vorbis and Speex do, or are not known well enough.
+/// `caps` of samples that may be passed on as they are, without everything that the muxer does not need; None for sound
+/// that is coded.
 fn bare(caps: &gst::CapsRef) -> Option<gst::Caps> {
-    const NUMBERS: &[&str] = &[
-        "format",
-        "layout",
-        "rate",
-        "channels",
-        "channel-mask",
-        "mpegversion",
-        "mpegaudioversion",
-        "layer",
-        "parsed",
-        "framed",
-        "stream-format",
-        "level",
-        "base-profile",
-        "profile",
-        "alignment",
-        "channel-mapping-family",
-        "stream-count",
-        "coupled-count",
-    ];
+    const NUMBERS: &[&str] = &["format", "layout", "rate", "channels", "channel-mask"];
     let old = caps.structure(0)?;
     let name = old.name().as_str();
+    if !matches!(name, "audio/x-raw" | "audio/x-alaw" | "audio/x-mulaw") {
+        return None;
+    }
     let mut new = gst::Structure::new_empty(name);
     for field in NUMBERS {
         if let Ok(value) = old.value(*field) {
             new.set_value(*field, value.clone());
         }
-    }
-    let header = match (name, old.get::<i32>("mpegversion")) {
-        ("audio/x-raw" | "audio/x-alaw" | "audio/x-mulaw" | "audio/x-ac3", _)
-        | ("audio/mpeg", Ok(1)) => return Some(gst::Caps::from(new)),
-        ("audio/mpeg", Ok(4)) => old.get::<gst::Buffer>("codec_data").ok()?,
-        ("audio/x-opus", _) => {
-            let headers = old.get::<gst::Array>("streamheader").ok()?;
-            headers.first()?.get::<gst::Buffer>().ok()?
-        }
-        _ => return None,
-    };
-    if name == "audio/x-opus" {
-        if header.size() != OPUS_HEAD {
-            return None;
-        }
-        new.set("streamheader", gst::Array::new([header]));
-    } else {
-        let map = header.map_readable().ok()?;
-        // Channels in a list of their own (configuration 0) come with a comment.
-        let channels = map.get(1)? >> 3 & 15;
-        if channels == 0 || map.len() > AAC_CONFIG {
-            return None;
-        }
-        drop(map);
-        new.set("codec_data", header);
     }
     Some(gst::Caps::from(new))
 }

@@ -84,7 +84,7 @@ impl<T> Iterator for Frames<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(taken) = self.pictures.as_ref()?.recv().ok() {
+        if let Ok(taken) = self.pictures.as_ref()?.recv() {
             return Some(Ok(taken));
         }
         self.pictures = None;

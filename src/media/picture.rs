@@ -165,6 +165,23 @@ pub fn redact_picture(
     })
 }
 
+/// What `detector` finds in the picture `path`: width and height, the luma of its pixels in rows, and the detections.
+///
+/// Errors: those of [`redact_picture`] that concern reading and detecting.
+pub(crate) fn look(
+    path: &Path,
+    detector: &mut dyn Detector,
+) -> Result<(usize, usize, Vec<u8>, Vec<Detection>)> {
+    let pixels = codec::decode(path, &read(path)?)?;
+    let (detections, _) = detect(&pixels, detector)?;
+    // BT.601's weights in 256ths.
+    let luma = pixels.data.chunks_exact(pixels.channels()).map(|pixel| {
+        let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
+        ((77 * red + 150 * green + 29 * blue) >> 8) as u8
+    });
+    Ok((pixels.width, pixels.height, luma.collect(), detections))
+}
+
 /// Reads the picture `input`, upright, and has `look` look at it. Nothing is written.
 ///
 /// Errors: those of [`redact_picture`] that concern reading, and whatever `look` returns.

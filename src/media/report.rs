@@ -53,6 +53,9 @@ pub struct Report {
     pub redact_ns: u64,
     /// What went wrong and was survived.
     pub warnings: Vec<String>,
+    /// How the process that did it was confined, as [`crate::sandbox::Confinement`] names it; empty where nobody asked.
+    #[serde(default)]
+    pub confinement: String,
     /// What an account needs beside that, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tally: Option<Tally>,

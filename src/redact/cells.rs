@@ -34,7 +34,7 @@ impl Cells {
     /// of `levels` values (in chroma to one of the largest odd number not above, so that grey stays grey;
     /// R'G'B' is rounded as Y'CbCr).
     ///
-    /// Errors: [`Error::Setting`] when `cells` is not 1 to 4 or `levels` not 2 to 256, [`Error::Frame`] when
+    /// Errors: [`Error::Setting`] when `cells` is not 1 to 4 or `levels` not 1 to 256, [`Error::Frame`] when
     /// `area` is not inside the frame.
     pub fn sample(frame: &Frame<'_>, area: PixelBox, cells: usize, levels: usize) -> Result<Self> {
         if !(1..=MAX_SIDE).contains(&cells) {
@@ -44,8 +44,8 @@ impl Cells {
                 format!("from 1 to {MAX_SIDE}"),
             ));
         }
-        if !(2..=256).contains(&levels) {
-            return Err(Error::setting("levels", levels, "from 2 to 256"));
+        if !(1..=256).contains(&levels) {
+            return Err(Error::setting("levels", levels, "from 1 to 256"));
         }
         let (width, height) = (frame.width(), frame.height());
         let inside =
@@ -236,7 +236,7 @@ mod tests {
     fn a_channel_has_no_more_values_than_levels() {
         for full_range in [false, true] {
             let space = Space::Yuv { full_range };
-            for levels in 2..=32 {
+            for levels in 1..=32 {
                 for channel in 0..3 {
                     let at = |value| quantised([value; 3], space, levels)[channel];
                     let values: BTreeSet<u8> = (0..=255).map(at).collect();

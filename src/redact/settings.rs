@@ -114,7 +114,8 @@ pub struct Settings {
     pub feather: f32,
     /// Cells along the longer side of a region, 1 to 4; at most `cells`² means of a region remain.
     pub cells: usize,
-    /// Values that the luma and each chroma of a cell can have, 2 to 32.
+    /// Values that the luma and each chroma of a cell can have, 1 to 32. With 1, the default, all cells of all regions are of
+    /// the same grey, and nothing of a region remains: see [`reversible`](Settings::reversible).
     pub levels: usize,
     /// R, G, B of [`Style::Fill`], of privacy zones and of frames that are filled whole.
     pub fill_colour: [u8; 3],
@@ -137,7 +138,7 @@ impl Default for Settings {
             },
             feather: 0.1,
             cells: 4,
-            levels: 8,
+            levels: 1,
             fill_colour: [128; 3],
             zones: Vec::new(),
         }
@@ -151,6 +152,28 @@ impl Settings {
             Class::Face => &self.face,
             Class::Plate => &self.plate,
         }
+    }
+
+    /// What these settings leave of regions of `class` that attackers can use; None when nothing remains of them: `fill`, or cells
+    /// of one level. The figures are those of `floutage attack`.
+    pub fn reversible(&self, class: Class) -> Option<String> {
+        let style = self.class(class).style;
+        if style == Style::Fill || self.levels == 1 {
+            return None;
+        }
+        let (cells, levels) = (self.cells, self.levels);
+        let figure = match class {
+            Class::Face => {
+                "4x4 cells of 8 levels told 120 rendered people apart with an AUC of @FACE (chance: .5), and no setting that \
+                 leaves colours is surely at chance"
+            }
+            Class::Plate => {
+                "4x4 cells of 8 levels gave away @PLATE of the characters of rendered plates (chance: .067)"
+            }
+        };
+        Some(format!(
+            "{class}s under {style} with {cells}x{cells} cells of {levels} levels are not safe from attackers: {figure}"
+        ))
     }
 
     /// Checks that every number is in its range.
@@ -175,7 +198,7 @@ impl Settings {
         number("plate-margin", self.plate.margin, 0.0, 3.0)?;
         number("feather", self.feather, 0.0, 1.0)?;
         count("cells", self.cells, 1, super::cells::MAX_SIDE)?;
-        count("levels", self.levels, 2, 32)
+        count("levels", self.levels, 1, 32)
     }
 }
 

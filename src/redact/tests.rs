@@ -156,6 +156,7 @@ fn settings(style: Style, shape: Shape, margin: f32, feather: f32) -> Settings {
         plate: class,
         feather,
         fill_colour: [200, 30, 90],
+        levels: 8,
         ..Settings::default()
     }
 }
@@ -354,6 +355,7 @@ proptest! {
     ) {
         let settings = Settings {
             plate: ClassSettings { style: Style::Mosaic, shape: Shape::Rectangle, margin: 0.1 },
+            levels: 8,
             ..Settings::default()
         };
         let canvas = Canvas::noise(format, size, 1, seed);
@@ -373,7 +375,7 @@ proptest! {
         format in any_format(), size in any_size(), bands in 2usize..6, zones in any::<bool>(),
         regions in prop::collection::vec(any_region(), 0..6),
     ) {
-        let mut settings = Settings::default();
+        let mut settings = Settings { levels: 8, ..Settings::default() };
         if zones {
             settings.zones.push("0.1,0.1 0.9,0.3 0.2,0.8".parse().unwrap());
         }
@@ -493,6 +495,46 @@ fn edge_distance(polygon: &[(f64, f64)], (x, y): (f64, f64)) -> f64 {
             (x - a.0 - t * dx).hypot(y - a.1 - t * dy)
         })
         .fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn nothing_of_a_region_remains_by_default() {
+    for format in FORMATS {
+        let all = [1, 5, 9].map(|seed| {
+            let before = Canvas::noise(format, (120, 120), 0, seed);
+            let region = Region::new(BBox::new(30.0, 30.0, 90.0, 90.0), Class::Face);
+            let after = before.redacted(&Settings::default(), &[region]);
+            (30..90)
+                .flat_map(|y| (30..90).map(move |x| (x, y)))
+                .map(|(x, y)| after.sample(0, x, y).to_vec())
+                .collect::<Vec<_>>()
+        });
+        assert!(all[0] == all[1] && all[1] == all[2], "{format:?}");
+        assert!(
+            all[0].iter().all(|sample| *sample == all[0][0]),
+            "{format:?}"
+        );
+    }
+    for (style, levels, safe) in [
+        (Style::Blur, 1, true),
+        (Style::Mosaic, 1, true),
+        (Style::Blur, 2, false),
+        (Style::Mosaic, 8, false),
+        (Style::Fill, 8, true),
+    ] {
+        let mut settings = Settings {
+            levels,
+            ..Settings::default()
+        };
+        settings.face.style = style;
+        assert_eq!(settings.reversible(Class::Face).is_none(), safe);
+        assert!(settings.reversible(Class::Plate).is_none());
+    }
+    assert!(
+        Class::ALL
+            .iter()
+            .all(|class| Settings::default().reversible(*class).is_none())
+    );
 }
 
 #[test]

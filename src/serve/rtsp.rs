@@ -36,12 +36,16 @@ const SESSIONS: u32 = 1000;
 /// Who watches what: clients by number, with the path they play.
 type Players = Arc<Mutex<HashMap<usize, String>>>;
 
+/// What is served at which path.
+type Served = Arc<Mutex<HashMap<String, (Arc<Shared>, Stream)>>>;
+
 /// The running server.
 pub struct Server {
     server: gst_rtsp_server::RTSPServer,
     main: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
     players: Players,
+    served: Served,
 }
 
 impl Server {
@@ -60,7 +64,8 @@ impl Server {
             pool.set_max_sessions(SESSIONS);
         }
         let players: Players = Arc::default();
-        watch_clients(&server, &players);
+        let served = Served::default();
+        watch_clients(&server, &players, &served);
         let context = glib::MainContext::new();
         let main = glib::MainLoop::new(Some(&context), false);
         let attached = server.attach(Some(&context));
@@ -93,6 +98,7 @@ impl Server {
             main,
             thread: Some(thread),
             players,
+            served,
         })
     }
 
@@ -113,6 +119,9 @@ impl Server {
         shared: &Arc<Shared>,
     ) -> Result<()> {
         let mounts = self.mounts()?;
+        let mut served = lock(&self.served);
+        served.insert(format!("/{camera}"), (shared.clone(), Stream::Full));
+        served.insert(format!("/{camera}/sub"), (shared.clone(), Stream::Sub));
         mounts.add_factory(
             &format!("/{camera}"),
             factory(camera, codec, Stream::Full, multicast, shared)?,
@@ -131,6 +140,7 @@ impl Server {
         let Ok(mounts) = self.mounts() else { return };
         for path in [format!("/{camera}/sub"), format!("/{camera}")] {
             mounts.remove_factory(&path);
+            lock(&self.served).remove(&path);
             let players = self.players.clone();
             self.server.client_filter(Some(
                 &mut |_: &gst_rtsp_server::RTSPServer, client: &gst_rtsp_server::RTSPClient| {
@@ -179,13 +189,16 @@ fn number(client: &gst_rtsp_server::RTSPClient) -> usize {
     client.as_ptr() as usize
 }
 
-fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players) {
-    let players = players.clone();
+fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players, served: &Served) {
+    let (players, served) = (players.clone(), served.clone());
     server.connect_client_connected(move |_, client| {
         client.set_content_length_limit(REQUEST);
-        let (begin, end) = (players.clone(), players.clone());
+        let (begin, end, served) = (players.clone(), players.clone(), served.clone());
         client.connect_play_request(move |client, context| {
-            let path = context.uri().map(|uri| auth::path(uri)).unwrap_or_default();
+            let path = context.uri().map(auth::path).unwrap_or_default();
+            if let Some((shared, stream)) = lock(&served).get(&path) {
+                shared.hub(*stream).ask_for_key();
+            }
             lock(&begin).insert(number(client), path);
         });
         client.connect_teardown_request({

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
@@ -38,7 +38,11 @@ pub trait Output: Send + Sync {
 pub struct Hub {
     outputs: Mutex<Vec<Arc<dyn Output>>>,
     asked: Mutex<Option<Box<dyn Fn() + Send>>>,
+    last_asked: Mutex<Option<Instant>>,
 }
+
+/// Key frames are large: however many clients come, they are not made more often than this for them.
+const KEYS_APART: Duration = Duration::from_millis(300);
 
 impl Hub {
     /// Adds an output, which gets the next key frame first.
@@ -54,6 +58,11 @@ impl Hub {
 
     /// Somebody wants a key frame soon.
     pub fn ask_for_key(&self) {
+        let mut last = lock(&self.last_asked);
+        if last.is_some_and(|last| last.elapsed() < KEYS_APART) {
+            return;
+        }
+        *last = Some(Instant::now());
         if let Some(work) = &*lock(&self.asked) {
             work();
         }

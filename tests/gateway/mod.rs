@@ -13,6 +13,7 @@ use floutage::frame::Matrix;
 use floutage::serve::gateway::Gateway;
 use floutage::serve::state::{CameraStatus, Site};
 use gst::glib;
+use gst::prelude::*;
 use gst_rtsp_server::prelude::*;
 
 use crate::common::clip::Clip;
@@ -130,6 +131,40 @@ impl Camera {
 
     pub fn address(&self) -> String {
         format!("rtsp://127.0.0.1:{}/stream", self.port)
+    }
+
+    /// Has sender reports to clients from now on tell a time that is `seconds` ahead.
+    pub fn set_clock_ahead(&self, seconds: u32) {
+        let mounts = self.server.mount_points().expect("it has mount points");
+        let (factory, _) = mounts.match_("/stream");
+        factory.connect_media_configure(move |_, media| {
+            media.connect_prepared(move |media| {
+                let mut top = media.element().upcast::<gst::Object>();
+                while let Some(parent) = top.parent() {
+                    top = parent;
+                }
+                let bin = top.downcast::<gst::Bin>().expect("a pipeline");
+                let elements = bin.iterate_recurse().into_iter().filter_map(Result::ok);
+                for pad in elements
+                    .flat_map(|element| element.pads())
+                    .filter(|pad| pad.name().starts_with("send_rtcp_src"))
+                {
+                    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                        let is_bin = pad.downcast_ref::<gst::GhostPad>().is_some();
+                        if let Some(buffer) = info.buffer_mut().filter(|_| is_bin) {
+                            let mut bytes = buffer.make_mut().map_writable().expect("writable");
+                            if bytes[1] == 200 {
+                                let time = u32::from_be_bytes(
+                                    bytes[8..12].try_into().expect("four bytes"),
+                                );
+                                bytes[8..12].copy_from_slice(&(time + seconds).to_be_bytes());
+                            }
+                        }
+                        gst::PadProbeReturn::Ok
+                    });
+                }
+            });
+        });
     }
 }
 
@@ -277,11 +312,16 @@ pub struct Seen {
 /// Looks at every picture of `path`.
 pub fn look(path: &Path) -> Seen {
     let mut seen = Seen::default();
-    // Without times: ffmpeg gives the first pictures of an RTSP stream the same one, and then refuses it.
-    let bare = path.with_extension("h264");
+    // With even times: ffmpeg gives the first pictures of an RTSP stream the same one, and then refuses it.
+    let even = path.with_extension("even.mkv");
     let path = if path.extension().is_some_and(|extension| extension == "mkv") {
-        run_tool(ffmpeg().arg("-i").arg(path).args(["-c", "copy"]).arg(&bare));
-        bare.as_path()
+        let mut command = ffmpeg();
+        command
+            .arg("-i")
+            .arg(path)
+            .args(["-c", "copy", "-bsf:v", "setts=ts=N*0.04/TB"]);
+        run_tool(command.arg(&even));
+        even.as_path()
     } else {
         path
     };

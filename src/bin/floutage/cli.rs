@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    batch, bench, check_config, doctor, evaluate, manual, models, password, redact, serve,
+    attack, audit, batch, bench, check_config, doctor, evaluate, manual, models, password, redact,
+    serve, verify,
 };
 
 /// Finds faces and licence plates in video and pictures and redacts them irreversibly.
@@ -28,6 +29,12 @@ pub enum Command {
     Bench(Box<bench::Args>),
     /// Measure which faces and plates of a clip would leak, against what is known to be in it. Writes nothing.
     Evaluate(Box<evaluate::Args>),
+    /// Measure how far attackers get with redacted faces and plates. Writes nothing.
+    Attack(Box<attack::Args>),
+    /// Check that a redacted file holds nothing beside its pictures, and that nothing is found in them again.
+    Verify(Box<verify::Args>),
+    /// Check the tamper-evident record, make its page for a data protection officer, change its key.
+    Audit(audit::Args),
     /// Check that everything floutage needs is installed, and say how to mend what is not.
     Doctor(doctor::Args),
     /// Serve cameras, redacted, as RTSP streams, recordings and a web page, as a configuration file has it.
@@ -63,6 +70,9 @@ impl Command {
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Bench(args) => bench::run(*args),
             Self::Evaluate(args) => evaluate::run(*args),
+            Self::Attack(args) => attack::run(*args),
+            Self::Verify(args) => verify::run(*args),
+            Self::Audit(args) => audit::run(args),
             Self::Doctor(args) => doctor::run(args),
             Self::Serve(args) => serve::run(args),
             Self::CheckConfig(args) => check_config::run(args),

@@ -293,6 +293,14 @@ fn found(path: &Path, loads: &str) -> String {
 }
 
 fn check_machine(checks: &mut Vec<Check>) {
+    let version = floutage::sandbox::landlock_version();
+    checks.push(if version == 0 {
+        let mend = "use a kernel of Linux 5.13 or newer with Landlock among its security modules (boot option lsm=landlock,...)";
+        Check::lack(MACHINE, "confinement", "this kernel has no Landlock", mend)
+    } else {
+        let detail = if version < 6 { "files only; Linux 6.12 confines connections and signals, too" } else { "full" };
+        Check::ok(MACHINE, "confinement", format!("Landlock {version}: {detail}"))
+    });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = session::automatic_threads();
     let detail = format!("{cores} usable, {threads} of them for detection");

@@ -1,9 +1,12 @@
 //! The `floutage` program.
 
+mod attack;
+mod audit;
 mod batch;
 mod bench;
 mod check_config;
 mod cli;
+mod confine;
 mod doctor;
 mod evaluate;
 mod logging;
@@ -14,6 +17,7 @@ mod password;
 mod redact;
 mod say;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,6 +27,9 @@ use clap::Parser;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    // ONNX Runtime starts what reports to its makers, and writes a file for it, before it can be told not to.
+    // SAFETY: no other thread runs yet.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let cli = cli::Cli::parse();
     logging::start(cli.command.is_quiet());
     match cli.command.run() {

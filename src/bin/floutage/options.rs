@@ -166,8 +166,9 @@ pub struct RedactionArgs {
     /// Cells per side that remain of a region, 1 to 4.
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().cells, value_parser = number(1usize, 4), allow_hyphen_values = true)]
     cells: usize,
-    /// Levels per colour channel of a cell, 2 to 32.
-    #[arg(long, value_name = "COUNT", default_value_t = Settings::default().levels, value_parser = number(2usize, 32), allow_hyphen_values = true)]
+    /// Levels per colour channel of a cell, 1 to 32; with 1 all are grey, with more `floutage redact` asks for
+    /// --i-accept-reversible.
+    #[arg(long, value_name = "COUNT", default_value_t = Settings::default().levels, value_parser = number(1usize, 32), allow_hyphen_values = true)]
     levels: usize,
     /// Colour of filled regions as RRGGBB in hexadecimal [default: grey].
     #[arg(long, visible_alias = "fill-color", value_name = "RRGGBB")]

@@ -132,7 +132,9 @@ impl FloutageDetect {
                 info.format()
             ))
         })?;
-        lock(detector).detect(&video::frame(&mapped)?)
+        let (found, times) = lock(detector).detect(&video::frame(&mapped)?)?;
+        check(&found)?;
+        Ok((found, times))
     }
 
     fn log(&self, due: Due, error: Option<&crate::Error>) {
@@ -149,6 +151,29 @@ impl FloutageDetect {
             }
             _ => {}
         }
+    }
+}
+
+/// Regions in one frame that are more than any crowd: following them would take longer than any stream waits.
+const MOST_REGIONS: usize = 4096;
+
+/// Checks what a detector says, whoever made it: a region that cannot be redacted must not be passed over.
+fn check(found: &[Detection]) -> crate::Result<()> {
+    if found.len() > MOST_REGIONS {
+        let problem = format!(
+            "{} regions in one frame, at most {MOST_REGIONS} make sense",
+            found.len()
+        );
+        return Err(crate::Error::Detection(problem));
+    }
+    match found
+        .iter()
+        .find(|it| !it.bbox.is_valid() || !it.confidence.is_finite())
+    {
+        Some(wrong) => Err(crate::Error::Detection(format!(
+            "a region that is none: {wrong:?}"
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -81,7 +81,11 @@ mod tests {
             track,
             state: None,
         };
-        let redactor = Redactor::new(Settings::default()).unwrap();
+        let settings = Settings {
+            levels: 8,
+            ..Settings::default()
+        };
+        let redactor = Redactor::new(settings).unwrap();
         all.regions(&redactor, &frame, &[marked]).unwrap()[0].frozen
     }
 

@@ -67,8 +67,8 @@ pub fn redactor_properties() -> Vec<glib::ParamSpec> {
         count(
             "levels",
             "Levels",
-            "Levels per channel of a cell",
-            (2, 32, defaults.levels as u32),
+            "Levels per channel of a cell; 1 leaves nothing of the original",
+            (1, 32, defaults.levels as u32),
         ),
         text(
             "zones",

@@ -135,7 +135,7 @@ mod imp {
                 return true;
             }
             let user = context.token().and_then(|token| token.string(USER));
-            let path = context.uri().map(|uri| path(uri)).unwrap_or_default();
+            let path = context.uri().map(path).unwrap_or_default();
             let camera = path
                 .trim_start_matches('/')
                 .split('/')

@@ -85,7 +85,21 @@ impl Ladder {
                 self.up(seen.camera_rate);
             }
         }
-        self.rung
+        self.here(seen.camera_rate)
+    }
+
+    /// The rung with detect-every held so that fewer frames never mean more time between two analyses: in a gap that is
+    /// longer than the look-ahead was made for, a track can turn unseen.
+    fn here(&self, camera_rate: f64) -> Rung {
+        let Some(rate) = self.rung.rate else {
+            return self.rung;
+        };
+        let share = (rate / camera_rate.max(rate)).clamp(0.0, 1.0);
+        let most = (f64::from(self.most_every) * share) as u32;
+        Rung {
+            detect_every: self.rung.detect_every.min(most.max(1)),
+            ..self.rung
+        }
     }
 
     fn down(&mut self, camera_rate: f64) {
@@ -161,7 +175,13 @@ mod tests {
         }
         assert_eq!(seen[0].detect_every, 2);
         assert_eq!((seen[1].detect_every, seen[1].rate), (3, None));
-        assert!(seen[2..].iter().all(|rung| rung.detect_every == 3));
+        // Of 15 frames per second every third; of fewer, as many a second.
+        let apart = |rung: &Rung| f64::from(rung.detect_every) / rung.rate.unwrap_or(15.0);
+        assert!(
+            seen.iter()
+                .all(|rung| rung.detect_every == 1 || apart(rung) <= 3.0 / 15.0 + 1e-9),
+            "{seen:?}"
+        );
         let rates: Vec<f64> = seen[2..].iter().filter_map(|rung| rung.rate).collect();
         assert!(rates.windows(2).all(|pair| pair[1] <= pair[0]), "{rates:?}");
         assert_eq!(

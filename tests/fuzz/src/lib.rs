@@ -3,10 +3,16 @@
 //!
 //! Each takes any bytes and panics when an invariant of the library is broken.
 
+mod container;
 mod heads;
 mod models_toml;
 mod picture;
+mod record;
+mod truth;
 
+pub use container::container;
 pub use heads::heads;
 pub use models_toml::models_toml;
 pub use picture::picture;
+pub use record::record;
+pub use truth::truth;

@@ -70,6 +70,9 @@ pub fn items(job: &Job) -> Result<(Vec<Item>, Vec<LeftOut>)> {
 
 fn item(job: plan::Job, settings: Settings) -> Result<Item> {
     let text = |path: &Path| -> Result<String> {
+        // The same file from whatever folder the program is started in.
+        let path = &std::path::absolute(path)
+            .with_context(|| format!("{}: the present folder is not known", path.display()))?;
         let text = path.to_str().map(str::to_owned);
         text.with_context(|| {
             let shown = path.display();

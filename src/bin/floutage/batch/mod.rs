@@ -1,5 +1,6 @@
 //! `floutage batch`: archives, on one machine or many.
 
+mod auto;
 mod display;
 mod inputs;
 mod job;
@@ -172,7 +173,10 @@ fn work_on(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     options.jobs = match jobs {
         Jobs::Count(count) => count,
-        Jobs::Auto => show::best_jobs(&tasks, cores)?,
+        Jobs::Auto => {
+            let items: Vec<&Item> = tasks.iter().map(|task| &task.item).collect();
+            auto::best_jobs(&items, cores)?
+        }
     }
     .clamp(1, tasks.len().max(1));
     options.threads = (cores / options.jobs).max(1);
@@ -230,14 +234,6 @@ fn plan(args: PlanArgs) -> Result<ExitCode> {
     let (mut items, left_out) = inputs::items(&job)?;
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
-    }
-    // Tasks may start in other folders.
-    for item in &mut items {
-        for path in [&mut item.input, &mut item.output] {
-            let absolute = std::path::absolute(&*path)
-                .with_context(|| format!("{path}: the present folder is not known"))?;
-            *path = absolute.to_string_lossy().into_owned();
-        }
     }
     measure_lengths(&mut items)?;
     let plan = Plan::new(items, args.shards)?;

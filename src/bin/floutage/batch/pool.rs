@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use floutage::Error;
 use floutage::batch::identity::{Identity, Stamp, hash_file};
 use floutage::batch::journal::Journal;
+use floutage::batch::plan::Item;
 use floutage::media::partial::place;
 use floutage::media::report::{Progress, Report};
 
@@ -221,22 +222,7 @@ impl<'a> Pool<'a> {
             output: staged.clone(),
             kind: Kind::Video,
         };
-        let arguments = ["redact", "--tally", "--quiet", "--overwrite"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([format!("--inference-threads={}", self.options.threads)])
-            .chain(
-                item.arguments
-                    .iter()
-                    .filter(|argument| !argument.starts_with("--inference-threads="))
-                    .cloned(),
-            )
-            .map(OsString::from)
-            .chain([
-                format!("--output={}", staged.display()).into(),
-                OsString::from("--"),
-                input.into(),
-            ]);
+        let arguments = arguments(item, self.options.threads, [], &staged);
         let mut noted = Instant::now();
         let report = worker::redact_apart(
             &job,
@@ -270,4 +256,32 @@ impl<'a> Pool<'a> {
         locked(&self.journal).done(task.id, Stamp::of(output)?)?;
         Ok(Some(report))
     }
+}
+
+/// The command line of the worker that redacts `item` into `output`, with `more` words.
+pub fn arguments(
+    item: &Item,
+    threads: usize,
+    more: impl IntoIterator<Item = String>,
+    output: &Path,
+) -> impl Iterator<Item = OsString> {
+    let words: Vec<OsString> = ["redact", "--tally", "--quiet", "--overwrite"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("--inference-threads={threads}")])
+        .chain(
+            item.arguments
+                .iter()
+                .filter(|word| !word.starts_with("--inference-threads="))
+                .cloned(),
+        )
+        .chain(more)
+        .chain([
+            format!("--output={}", output.display()),
+            "--".to_owned(),
+            item.input.clone(),
+        ])
+        .map(OsString::from)
+        .collect();
+    words.into_iter()
 }

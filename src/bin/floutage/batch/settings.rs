@@ -22,6 +22,7 @@ const NOT_SETTINGS: &[&str] = &[
     "quiet",
     "json",
     "tally",
+    "sample",
 ];
 /// Settings that do not bear on the result, or of which the models' hash tells more.
 const WITHOUT_EFFECT: &[&str] = &["models_dir", "inference_threads", "model"];
@@ -228,11 +229,18 @@ fn models(args: &redact::Args) -> Result<(String, String)> {
     for name in names {
         let model = registry.open(&name)?;
         let digest = sha256_of(&model.bytes);
-        let mut spec = model.spec;
-        // Where it lies does not matter.
-        spec.origin = String::new();
+        let spec = model.spec;
         shown.push(format!("{} {digest}", spec.name));
-        hashed.push_str(&format!("{digest} {spec:?}\n"));
+        // What it is called and where it lies does not matter; how it is used does.
+        let used = (
+            &spec.head,
+            &spec.classes,
+            &spec.normalisation,
+            spec.multiple,
+            spec.size,
+            &spec.thresholds,
+        );
+        hashed.push_str(&format!("{digest} {used:?}\n"));
     }
     Ok((shown.join(", "), hash_text(&hashed)))
 }

@@ -1,5 +1,6 @@
 //! What is told of a batch: before, while and after it is done.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,10 +9,11 @@ use floutage::batch::account::Account;
 use floutage::batch::journal::{Entry, Journal, State};
 use floutage::batch::plan::Item;
 
+use super::auto;
 use super::display::length;
 use super::job::{FOLDER, Job};
-use super::reconcile::Task;
 use super::{JOURNAL, LEFT_OUT, exit_code, measure_lengths};
+use crate::redact::catch_signals;
 use crate::redact::plan::LeftOut;
 use crate::say;
 
@@ -178,10 +180,13 @@ pub fn dry_run(job: &Job, mut items: Vec<Item>, left_out: &[LeftOut]) -> Result<
     let seconds: f64 = items.iter().map(|item| item.duration_s).sum();
     let bytes: u64 = items.iter().map(|item| item.size).sum();
     let journal = job.folder.join(JOURNAL);
+    let mut done = HashSet::new();
     if journal.is_file() {
         let entries = Journal::look(&journal)?.entries()?;
-        let done = entries.iter().filter(|entry| entry.state == State::Done);
-        say::out(&format!("{} files are done already", done.count()));
+        let over = entries
+            .into_iter()
+            .filter(|entry| entry.state == State::Done);
+        done.extend(over.map(|entry| entry.output));
     }
     say::out(&format!(
         "{} files, {:.1} MB, {} of video",
@@ -189,11 +194,24 @@ pub fn dry_run(job: &Job, mut items: Vec<Item>, left_out: &[LeftOut]) -> Result<
         bytes as f64 / 1e6,
         length(seconds)
     ));
+    let missing: Vec<&Item> = items
+        .iter()
+        .filter(|item| !done.contains(&item.output))
+        .collect();
+    if missing.len() < items.len() {
+        let over = items.len() - missing.len();
+        say::out(&format!("{over} of them are done already"));
+    }
+    catch_signals()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if let Some(speed) = auto::best(&missing, cores)? {
+        let seconds: f64 = missing.iter().map(|item| item.duration_s).sum();
+        say::out(&format!(
+            "measured: {:.1} frames/s with {} at once; about {} for what is missing",
+            speed.frames_per_s,
+            speed.jobs,
+            length(seconds / speed.times_real_time.max(1e-6))
+        ));
+    }
     Ok(ExitCode::SUCCESS)
-}
-
-/// How many files to do at once.
-pub fn best_jobs(tasks: &[Task], cores: usize) -> Result<usize> {
-    let _ = tasks;
-    Ok(cores)
 }

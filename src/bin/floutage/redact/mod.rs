@@ -2,6 +2,7 @@
 
 pub mod plan;
 mod progress;
+mod record;
 mod summary;
 pub mod worker;
 
@@ -16,13 +17,17 @@ use floutage::detect::{Class, SharedDetector};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::picture::{PictureOptions, redact_picture};
 use floutage::media::report::{Progress, Regions, Report, Stop};
+use floutage::media::sample::sample;
 use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
+use floutage::sandbox::Confinement;
 
 use self::plan::{Job, Kind, plan};
 use self::progress::Display;
+use self::record::Record;
 use self::summary::Summary;
+use crate::confine::{self, ConfineArgs};
 use crate::logging;
 use crate::options::{DetectorArgs, EncodingArgs, RedactionArgs, TrackingArgs};
 use crate::say;
@@ -59,9 +64,15 @@ pub struct Args {
     /// Count what an account needs.
     #[arg(long, hide = true)]
     tally: bool,
+    /// Only measure for so many seconds, and write nothing.
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    sample: Option<u64>,
     /// Redact this one input into this output, and talk to the program that asked for it.
     #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
     worker: Option<Vec<PathBuf>>,
+    /// Record each file, signed, in this log of JSON Lines; `floutage audit verify` finds any change to it.
+    #[arg(long, value_name = "LOG", env = "FLOUTAGE_AUDIT_LOG")]
+    audit_log: Option<PathBuf>,
     /// Show no progress, no summary and no warnings.
     #[arg(short, long)]
     quiet: bool,
@@ -74,8 +85,14 @@ pub struct Args {
     tracking: TrackingArgs,
     #[command(flatten)]
     redaction: RedactionArgs,
+    /// Redact with settings of which attackers can tell faces or read plates (see `floutage attack`): any style but fill
+    /// with more than one level.
+    #[arg(long, help_heading = "Redaction")]
+    i_accept_reversible: bool,
     #[command(flatten)]
     encoding: EncodingArgs,
+    #[command(flatten)]
+    confine: ConfineArgs,
     /// Quality of JPEG pictures, 1 to 100.
     #[arg(
         long,
@@ -94,7 +111,7 @@ impl Args {
 
     /// Checks every setting before any file is touched.
     pub fn check(&self) -> Result<()> {
-        self.redaction.settings()?;
+        refuse_reversible(&self.redaction.settings()?, self.i_accept_reversible)?;
         self.detector.settings()?;
         self.encoding.encoding(Codec::H264)?;
         Ok(())
@@ -125,6 +142,7 @@ pub fn catch_signals() -> Result<()> {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let settings = args.redaction.settings()?;
+    refuse_reversible(&settings, args.i_accept_reversible)?;
     args.detector.settings()?;
     args.encoding.encoding(Codec::H264)?;
     if let Some([input, output]) = args.worker.as_deref() {
@@ -132,6 +150,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
+    let record = Record::open(&args, &settings)?;
+    args.confine.warn();
+    let confinement = confine_parent(&args, &jobs, record.as_ref())?;
     let worker = Worker::new(&args, settings)?;
     catch_signals()?;
     if jobs.len() > 1 {
@@ -141,8 +162,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut summary = Summary::new(left_out);
     for job in &jobs {
         match worker.redact(job) {
-            Ok(report) => summary.add(report, args.quiet || args.json),
+            Ok(mut report) => {
+                if let Some(record) = &record {
+                    record.done(job, &report, confinement)?;
+                }
+                if report.confinement.is_empty() {
+                    confinement.name().clone_into(&mut report.confinement);
+                }
+                summary.add(report, args.quiet || args.json);
+            }
             Err(error) => {
+                if let Some(record) = &record {
+                    record.failed(&job.input, &error)?;
+                }
                 let interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));
                 if interrupted || jobs.len() == 1 {
                     return Err(error);
@@ -160,23 +192,70 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(summary.exit_code())
 }
 
+/// Refuses settings weaker than those that were measured at chance, unless they are `accepted`.
+fn refuse_reversible(settings: &Settings, accepted: bool) -> Result<()> {
+    let mut reasons = Class::ALL
+        .iter()
+        .filter_map(|class| settings.reversible(*class));
+    match reasons.next().filter(|_| !accepted) {
+        None => Ok(()),
+        Some(reason) => anyhow::bail!(
+            "{reason}; leave --levels at 1, take --style fill, or accept it with --i-accept-reversible"
+        ),
+    }
+}
+
+/// Confines the program that starts the workers and redacts pictures: to what all jobs together need.
+fn confine_parent(args: &Args, jobs: &[Job], record: Option<&Record>) -> Result<Confinement> {
+    let mut sandbox = confine::for_detection(&args.detector.settings()?)
+        .read_all(jobs.iter().map(|job| &job.input))
+        .may_execute();
+    for job in jobs {
+        sandbox = sandbox.write(job.output.parent().unwrap_or(&job.output));
+    }
+    for place in record.iter().flat_map(|record| record.places()) {
+        sandbox = sandbox.write(place);
+    }
+    for folder in confine::registry()
+        .into_iter()
+        .chain(confine::chosen_registry())
+    {
+        sandbox = sandbox.write(folder);
+    }
+    args.confine.confine(&sandbox)
+}
+
+/// Confines the process of one file: what decodes it reads nothing else, and writes beside the output only.
+fn confine_worker(args: &Args, job: &Job) -> Result<Confinement> {
+    if job.kind == Kind::Video {
+        // The list of plugins is read, or made by a program that may still be started now.
+        floutage::init()?;
+    }
+    let sandbox = confine::for_detection(&args.detector.settings()?)
+        .read(&job.input)
+        .write(job.output.parent().unwrap_or(&job.output));
+    args.confine.confine(&sandbox)
+}
+
 /// Redacts one file for the program that started this one.
 fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
     worker::follow_parent();
-    let outcome = ctrlc::set_handler(|| STOP.request())
-        .context("signals cannot be caught")
-        .and_then(|()| {
-            let job = Job {
-                input: input.to_owned(),
-                output: output.to_owned(),
-                kind: plan::kind(input)?,
-            };
-            let worker = Worker::new(args, settings)?;
-            match job.kind {
-                Kind::Picture => worker.picture(&job),
-                Kind::Video => worker.video(&job, &mut worker::tell),
-            }
-        });
+    let outcome = plan::kind(input).and_then(|kind| {
+        let job = Job {
+            input: input.to_owned(),
+            output: output.to_owned(),
+            kind,
+        };
+        let confinement = confine_worker(args, &job)?;
+        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
+        let worker = Worker::new(args, settings)?;
+        let mut report = match job.kind {
+            Kind::Picture => worker.picture(&job),
+            Kind::Video => worker.video(&job, &mut worker::tell),
+        }?;
+        confinement.name().clone_into(&mut report.confinement);
+        Ok(report)
+    });
     let code = u8::from(outcome.is_err());
     worker::conclude(outcome);
     ExitCode::from(code)
@@ -329,6 +408,18 @@ impl<'a> Worker<'a> {
             strict: self.args.strict,
             tally: self.args.tally,
         };
+        if let Some(seconds) = self.args.sample {
+            let limit = std::time::Duration::from_secs(seconds);
+            let detector = self.detector()?.clone();
+            return Ok(sample(
+                &job.input,
+                detector,
+                &self.settings,
+                &options,
+                limit,
+                &STOP,
+            )?);
+        }
         let report = redact_video(
             &job.input,
             &job.output,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::STOP;
 use super::plan::Job;
+use crate::confine;
 use crate::say;
 
 /// What a worker says.
@@ -107,6 +108,7 @@ pub fn redact_apart(
         std::env::current_exe().context("the program's own file cannot be found")?
     };
     let mut command = Command::new(this);
+    confine::quieten(&mut command, confine::registry().as_deref());
     if let Some(threads) = threads {
         command.env("RAYON_NUM_THREADS", threads.to_string());
     }
