@@ -16,14 +16,18 @@ package=$(ls -t target/debian/floutage_*.deb | head -n1)
 command -v mmdebstrap >/dev/null || apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
 
 root=$(mktemp -d /tmp/floutage-debian-XXXXXX)
-# shellcheck disable=SC2064  # the folder's name as it is now
-trap "rm -rf '$root'" EXIT
+clean_up() {
+    umount "$root/proc" 2>/dev/null || true
+    rm -rf --one-file-system "$root"
+}
+trap clean_up EXIT
 mmdebstrap --quiet --mode=root --variant=minbase bookworm "$root"
+mount -t proc proc "$root/proc"
 cp "$package" "$root/tmp/floutage.deb"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
 inside apt-get update -qq
-inside apt-get install -y -qq --no-install-recommends /tmp/floutage.deb >/dev/null
+inside apt-get install -y -qq --no-install-recommends /tmp/floutage.deb gstreamer1.0-tools >/dev/null
 
 echo "== floutage doctor in a clean Debian"
 inside floutage doctor
@@ -35,8 +39,7 @@ inside bash -n /usr/share/bash-completion/completions/floutage
 cp fixtures/scene/before-after.jpg "$root/tmp/picture.jpg"
 inside floutage redact /tmp/picture.jpg -o /tmp/redacted.jpg --quiet
 inside test -s /tmp/redacted.jpg
-inside env GST_PLUGIN_PATH=/usr/lib/floutage gst-inspect-1.0 floutagebin >/dev/null 2>&1 ||
-    echo "test-deb: gst-inspect-1.0 is not installed there; the plugin was not looked at"
+inside env GST_PLUGIN_PATH=/usr/lib/floutage gst-inspect-1.0 floutagebin >/dev/null
 inside apt-get purge -y -qq floutage >/dev/null
 inside test ! -e /usr/lib/floutage
 echo "test-deb: ok, $package"

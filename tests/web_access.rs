@@ -200,7 +200,10 @@ fn every_change_needs_the_token_of_its_own_session() {
         let reply = put(&[("x-csrf-token", right), ("sec-fetch-site", site)]);
         assert_eq!((reply.status, reply.error()), (403, "cross-site".into()));
     }
-    assert_eq!(server.site.settings_of(CAMERAS[0]).margin, 0.4);
+    assert_eq!(
+        server.site.settings_of(CAMERAS[0]).margin,
+        f64::from(0.4f32)
+    );
     let reply = put(&[("x-csrf-token", right), ("sec-fetch-site", "same-origin")]);
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(server.site.settings_of(CAMERAS[0]).margin, 0.5);

@@ -64,7 +64,10 @@ fn settings_are_changed_by_who_saw_them() {
         [(0.5, 0.5), (1.0, 0.5), (1.0, 1.0), (0.5, 1.0)]
     );
     // Of other cameras nothing changed.
-    assert_eq!(server.site.settings_of(CAMERAS[1]).margin, 0.4);
+    assert_eq!(
+        server.site.settings_of(CAMERAS[1]).margin,
+        f64::from(0.4f32)
+    );
     // Somebody who saw the old settings does not take the new zone away.
     let late = put(&tag, &old);
     assert_eq!(

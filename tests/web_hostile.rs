@@ -363,7 +363,10 @@ fn nonsense_is_answered_or_cut_off() {
         assert!(!answer.contains("\r\n\r\nok"), "{smuggled}: {answer}");
     }
     assert_eq!(server.stranger().get("/health").status, 200);
-    assert_eq!(server.site.settings_of(CAMERAS[0]).margin, 0.4);
+    assert_eq!(
+        server.site.settings_of(CAMERAS[0]).margin,
+        f64::from(0.4f32)
+    );
 }
 
 #[test]

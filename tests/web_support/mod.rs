@@ -73,7 +73,8 @@ impl FakeSite {
         }
         let settings = CameraSettings {
             zones: vec![vec![(0.05, 0.1), (0.3, 0.1), (0.3, 0.35)]],
-            margin: 0.4,
+            // As the gateway keeps it.
+            margin: f64::from(0.4f32),
             confidence_threshold: None,
         };
         Self {

@@ -45,10 +45,15 @@ impl From<CameraSettings> for Settings {
     fn from(settings: CameraSettings) -> Self {
         Self {
             zones: settings.zones,
-            margin: settings.margin,
-            confidence_threshold: settings.confidence_threshold,
+            margin: rounded(settings.margin),
+            confidence_threshold: settings.confidence_threshold.map(rounded),
         }
     }
+}
+
+/// To four places: 0.4, not the 0.4000000059604645 that single precision makes of it and that would be written back.
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 impl Settings {

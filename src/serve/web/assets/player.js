@@ -180,7 +180,8 @@ async function playFragments(base, video, begun) {
         throw new Error("no news of the stream");
       }
       await wait(Math.min(playlist.target * 500, 1000));
-      playlist = await list();
+      // Missing for a moment while the camera is started anew.
+      playlist = await list().catch(() => playlist);
     }
   } finally {
     video.removeAttribute("src");
