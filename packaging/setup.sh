@@ -2,7 +2,7 @@
 # Installs what building, running and testing need and what is not there yet. Every check looks at the
 # machine itself, not at a stamp file, so it may be run at any time; with nothing to do it takes a moment.
 #
-#   packaging/setup.sh
+#   packaging/setup.sh [test]
 #
 # Installs Debian packages (as root or through sudo) and puts ONNX Runtime into
 # ${XDG_DATA_HOME:-~/.local/share}/floutage/lib, where the program looks for it.
@@ -15,9 +15,7 @@ lacks() {
     exit 1
 }
 
-# Build time: a linker, GStreamer's headers. Run time: GStreamer's plugin sets. Tests: ffmpeg makes and
-# checks clips, gstreamer1.0-opencv has a foreign face detector, slurm and munge make a cluster of the test's own,
-# Tesseract tries to read redacted plates.
+# Build time: a linker, GStreamer's headers. Run time: GStreamer's plugin sets; ffmpeg looks at results.
 packages=(
     gcc
     libc6-dev
@@ -33,17 +31,22 @@ packages=(
     gstreamer1.0-libav
     gstreamer1.0-rtsp
     glib-networking
-    gstreamer1.0-opencv
-    opencv-data
     ffmpeg
-    munge
-    slurm-client
-    slurmctld
-    slurmd
     fonts-dejavu-core
-    tesseract-ocr
-    tesseract-ocr-eng
 )
+# With the argument "test": a foreign face detector, a cluster of the tests' own, a reader of plates.
+if [[ ${1:-} == test ]]; then
+    packages+=(
+        gstreamer1.0-opencv
+        opencv-data
+        munge
+        slurm-client
+        slurmctld
+        slurmd
+        tesseract-ocr
+        tesseract-ocr-eng
+    )
+fi
 
 check_rust() {
     local wanted version

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-packaging/setup.sh
+packaging/setup.sh test
 packaging/browser.sh
 packaging/test-venv.sh
 for component in fmt clippy; do
