@@ -61,6 +61,9 @@ fn users_see_their_cameras_alone() {
         looped("door-2", &path)
     ));
     let served = Served::start(dir.path(), &text);
+    for camera in ["door", "door-2"] {
+        served.wait(camera, "is live", |status| status.health == Health::Live);
+    }
     let port = served.gateway.rtsp_port();
     for (login, camera, allowed) in [
         ("all:one@", "door", true),

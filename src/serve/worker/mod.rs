@@ -147,7 +147,10 @@ fn play(job: &Job, camera: &Camera, out: &Outlet) -> Result<(), Failure> {
         }
         if watch.last.elapsed() >= Duration::from_secs(1) {
             let rung = ladder.step(watch.second(camera));
-            camera.bin.set_property("detect-every", rung.detect_every);
+            camera
+                .traffic
+                .every
+                .store(rung.detect_every, Ordering::Relaxed);
             camera.traffic.closed.store(rung.filled, Ordering::Relaxed);
             let apart = rung.rate.map_or(0, |rate| (1e9 / rate) as u64);
             camera.traffic.apart.store(apart, Ordering::Relaxed);

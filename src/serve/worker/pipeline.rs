@@ -48,6 +48,8 @@ pub struct Traffic {
     pub closed: AtomicBool,
     /// Least nanoseconds between two pictures; 0: any.
     pub apart: AtomicU64,
+    /// One of so many pictures is to be analysed.
+    pub every: AtomicU32,
     /// Width of the output.
     pub width: AtomicU32,
 }
@@ -110,7 +112,10 @@ impl Camera {
             .add_many(&chain)
             .and_then(|()| gst::Element::link_many(&chain))
             .map_err(wiring)?;
-        thin(&room, &traffic, &guard)?;
+        thin(&room, &bin, &traffic, &guard)?;
+        traffic
+            .every
+            .store(tracking.detect_every, Ordering::Relaxed);
         let sub_size = make("capsfilter")?;
         hold_size(&bin, job, [size, sub_size.clone()], &traffic, &guard)?;
 
@@ -157,9 +162,19 @@ impl Camera {
     }
 }
 
-/// Counts pictures before and behind the waiting room, and lets in as many as the ladder allows.
-fn thin(room: &gst::Element, traffic: &Arc<Traffic>, guard: &Arc<Guard>) -> Result<()> {
+/// Counts pictures before and behind the waiting room, lets in as many as the ladder allows, and has the pictures on both
+/// sides of a gap analysed: between two analyses there are but the camera's own intervals, so tracks cannot turn unseen.
+///
+/// A full room turns away what comes, and not what waits: so the picture before the gap is still to be analysed.
+fn thin(
+    room: &gst::Element,
+    bin: &FloutageBin,
+    traffic: &Arc<Traffic>,
+    guard: &Arc<Guard>,
+) -> Result<()> {
     let before = traffic.clone();
+    let gaps: Arc<Mutex<Gaps>> = Arc::default();
+    let (notes, waits) = (gaps.clone(), room.clone());
     let next: Mutex<Option<u64>> = Mutex::new(None);
     guard.probe(
         &pad(room, "sink")?,
@@ -187,23 +202,60 @@ fn thin(room: &gst::Element, traffic: &Arc<Traffic>, guard: &Arc<Guard>) -> Resu
                     });
                 }
             }
+            let full = waits.property::<u32>("current-level-buffers") + 1 >= WAITING;
+            let mut gaps = lock(&notes);
             if early || before.closed.load(Ordering::Relaxed) {
                 before.thinned.fetch_add(1, Ordering::Relaxed);
                 return Ok(gst::PadProbeReturn::Handled);
             }
+            if full {
+                gaps.open = true;
+                return Ok(gst::PadProbeReturn::Handled);
+            }
+            if std::mem::take(&mut gaps.open) {
+                let last = gaps.last;
+                gaps.edges.extend([last, time]);
+            }
+            gaps.last = time;
             Ok(gst::PadProbeReturn::Ok)
         },
     );
-    let behind = traffic.clone();
+    let (behind, bin) = (traffic.clone(), bin.clone());
     guard.probe(
         &pad(room, "src")?,
         gst::PadProbeType::BUFFER,
-        move |_, _| {
+        move |_, info| {
             behind.entered.fetch_add(1, Ordering::Relaxed);
+            let time = info
+                .buffer()
+                .and_then(|buffer| buffer.pts())
+                .map_or(0, gst::ClockTime::nseconds);
+            let mut gaps = lock(&gaps);
+            // The picture before a gap that is still open has nothing after it as yet.
+            let edge = gaps.edges.contains(&time) || (gaps.open && gaps.last == time);
+            gaps.edges.retain(|edge| *edge > time);
+            let every = if edge {
+                1
+            } else {
+                behind.every.load(Ordering::Relaxed).max(1)
+            };
+            // The detector is on this thread, and has this picture next.
+            bin.set_property("detect-every", every);
             Ok(gst::PadProbeReturn::Ok)
         },
     );
     Ok(())
+}
+
+/// Where pictures were turned away.
+#[derive(Default)]
+struct Gaps {
+    /// Nothing was let in since.
+    open: bool,
+    /// Time of the last picture that was let in.
+    last: u64,
+    /// Times of the pictures before and after gaps that have not left yet.
+    edges: Vec<u64>,
 }
 
 /// Keeps the outputs' size: that of the job, else that of the first picture.
