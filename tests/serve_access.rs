@@ -25,11 +25,7 @@ fn plays(address: &str) -> bool {
         address,
     ]);
     command.args(["-frames:v", "3", "-c", "copy", "-f", "null", "-"]);
-    command
-        .stderr(std::process::Stdio::null())
-        .status()
-        .expect("ffmpeg runs")
-        .success()
+    command.status().expect("ffmpeg runs").success()
 }
 
 /// Sends `request` and returns the first line of the answer.
@@ -69,7 +65,6 @@ fn users_see_their_cameras_alone() {
         ("all:one@", "door", true),
         ("all:one@", "door-2", true),
         ("some:two@", "door", true),
-        ("some:two@", "door/sub", true),
         ("some:two@", "door-2", false),
         ("some:one@", "door", false),
         ("nobody:two@", "door", false),
