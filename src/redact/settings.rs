@@ -169,7 +169,7 @@ impl Settings {
                  leaves colours is surely at chance"
             }
             Class::Plate => {
-                "how dark its parts are tells of the text (rendered plates: see `floutage attack`)"
+                "how dark its parts are tells of the text, and no setting was measured to be at chance"
             }
         };
         Some(format!(

@@ -5,7 +5,7 @@ mod clip;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use floutage::attack::disguise::Disguise;
 use floutage::attack::faces::Faces;
 use floutage::attack::plates::Printer;
@@ -51,7 +51,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Set by Ctrl-C and termination signals.
+/// Nothing is written, so a signal may end the program at once; this is never set.
 static STOP: Stop = Stop::new();
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -81,7 +81,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => {
             floutage::init()?;
             crate::logging::bridge();
-            ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
             let clips: Vec<_> = args.clip.iter().zip(&args.truth).collect();
             Some(clip::faces(&clips, &STOP)?)
         }
