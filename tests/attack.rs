@@ -200,7 +200,11 @@ fn reversible_settings_are_refused_until_they_are_accepted() {
         let outcome = run(redact(&input, &output).args(weak));
         refused(
             &outcome,
-            &["--i-accept-reversible", "--style fill", "rendered"],
+            &[
+                "--i-accept-reversible",
+                "--style fill",
+                "not safe from attackers",
+            ],
         );
         assert!(!output.exists(), "{weak:?}");
         let mut accepted = redact(&input, &output);

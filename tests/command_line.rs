@@ -241,7 +241,8 @@ fn the_input_is_never_the_output() {
     std::fs::hard_link(&input, &hard).expect("linked");
     std::os::unix::fs::symlink(&input, &soft).expect("linked");
     for output in [&input, &hard, &soft, &dir.path().join("./in.mp4")] {
-        run(redact(&input, output).arg("--overwrite")).failed(&["in.mp4", "input"]);
+        let name = output.file_name().expect("a name").to_string_lossy();
+        run(redact(&input, output).arg("--overwrite")).failed(&[&name, "input"]);
     }
     let folder = run(redact(&input, dir.path()).arg("--overwrite"));
     folder.failed(&["in.mp4"]);

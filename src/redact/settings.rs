@@ -238,7 +238,7 @@ mod tests {
         refused(|s| s.feather = f32::INFINITY, "feather = inf");
         refused(|s| s.cells = 0, "cells = 0");
         refused(|s| s.cells = 5, "cells = 5");
-        refused(|s| s.levels = 1, "levels = 1");
+        refused(|s| s.levels = 0, "levels = 0");
         refused(|s| s.levels = 33, "levels = 33");
     }
 }

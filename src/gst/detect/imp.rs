@@ -290,6 +290,18 @@ impl BaseTransformImpl for FloutageDetect {
         Ok(())
     }
 
+    fn sink_event(&self, event: gst::Event) -> bool {
+        use gst::EventView;
+        // What follows does not go on from what came before: no frame of it may be left out until one was analysed.
+        if matches!(
+            event.view(),
+            EventView::StreamStart(_) | EventView::Segment(_) | EventView::FlushStop(_)
+        ) {
+            lock(&self.state).turn = Turn::default();
+        }
+        self.parent_sink_event(event)
+    }
+
     fn transform_ip(
         &self,
         buffer: &mut gst::BufferRef,
