@@ -120,11 +120,12 @@ impl Detect {
         Ok(tracking)
     }
 
-    /// The largest detect-every under overload: beyond the look-ahead a face could show before it is found.
+    /// The largest detect-every under overload: beyond the look-ahead a face could show before it is found. Every frame is
+    /// analysed by default; rather fewer frames than one in which something moved unseen.
     pub fn most_every(&self, tracking: &Tracking) -> u32 {
         let within = (tracking.settings.look_ahead as u32).max(1);
         self.most_every
-            .unwrap_or(MOST_EVERY)
+            .unwrap_or(1)
             .min(within)
             .max(tracking.detect_every)
     }
@@ -132,8 +133,6 @@ impl Detect {
 
 /// Live pictures wait for fewer frames than those of files: a third of a second at 15 per second.
 const LOOK_AHEAD: usize = 5;
-/// detect-every under overload, unless told otherwise.
-const MOST_EVERY: u32 = 6;
 
 layered! {
     /// `[redact]`: how to redact. Keys are those of `floutage redact`.
