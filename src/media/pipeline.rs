@@ -20,7 +20,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::counters::Counters;
-use super::encode::{Container, Encoding};
+use super::encode::{Codec, Container, Encoding, Preset};
 use super::guard::Guard;
 use super::probes::{count_encoded, note_moves, watch_pictures};
 use super::streams::Streams;
@@ -51,6 +51,30 @@ pub enum Plan<'a> {
     },
     /// Only measure; nothing is written.
     Measure(Measure),
+}
+
+impl<'a> Plan<'a> {
+    /// Everything up to redaction, for those who look at what would be redacted: nothing is encoded.
+    pub(super) fn unencoded(
+        detector: SharedDetector,
+        settings: &'a redact::Settings,
+        tracking: Tracking,
+    ) -> Self {
+        Self::Redact {
+            detector,
+            settings,
+            tracking,
+            draw: false,
+            // VP9 takes pictures of any size.
+            encoding: Encoding {
+                codec: Codec::Vp9,
+                quality: Encoding::DEFAULT_QUALITY,
+                preset: Preset::default(),
+            },
+            keep_audio: false,
+            target: Target::Unencoded,
+        }
+    }
 }
 
 /// How regions are followed from frame to frame.

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
-use super::encode::{Codec, Encoding, Preset};
-use super::pipeline::{Pipeline, Plan, Target, Tracking};
+use super::pipeline::{Pipeline, Plan, Tracking};
 use super::report::{Progress, Report, Stop};
 use super::run::run;
 use super::video::summarise;
@@ -38,20 +37,7 @@ pub fn find_regions(
     stop: &Stop,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(Vec<Found>, Report)> {
-    let plan = Plan::Redact {
-        detector,
-        settings,
-        tracking,
-        draw: false,
-        // Nothing is encoded; VP9 takes pictures of any size.
-        encoding: Encoding {
-            codec: Codec::Vp9,
-            quality: Encoding::DEFAULT_QUALITY,
-            preset: Preset::default(),
-        },
-        keep_audio: false,
-        target: Target::Unencoded,
-    };
+    let plan = Plan::unencoded(detector, settings, tracking);
     let pipeline = Pipeline::build(input, &plan)?;
     let (mut detected, mut redacted) = (Taken::default(), Taken::default());
     if let Some(bin) = &pipeline.bin {

@@ -5,8 +5,7 @@ use std::path::Path;
 use gst::prelude::*;
 use gst_video::prelude::*;
 
-use super::encode::{Codec, Encoding, Preset};
-use super::pipeline::{Pipeline, Plan, Target, Tracking};
+use super::pipeline::{Pipeline, Plan, Tracking};
 use super::report::Stop;
 use super::run::run;
 use super::wiring::pad;
@@ -38,20 +37,7 @@ pub(crate) fn watch(
     stop: &Stop,
     each: impl Fn(&[MarkedRegion], &Luma<'_>) + Send + Sync + 'static,
 ) -> Result<()> {
-    let plan = Plan::Redact {
-        detector,
-        settings,
-        tracking,
-        draw: false,
-        // Nothing is encoded; VP9 takes pictures of any size.
-        encoding: Encoding {
-            codec: Codec::Vp9,
-            quality: Encoding::DEFAULT_QUALITY,
-            preset: Preset::default(),
-        },
-        keep_audio: false,
-        target: Target::Unencoded,
-    };
+    let plan = Plan::unencoded(detector, settings, tracking);
     let pipeline = Pipeline::build(input, &plan)?;
     if let Some(bin) = &pipeline.bin {
         let entry = pad(bin.redact().upcast_ref(), "sink")?;
