@@ -51,6 +51,20 @@ pub fn lacks() -> Option<String> {
     (!missing.is_empty()).then(|| missing.join(", "))
 }
 
+/// The process of Slurm's that started `task` and reports its end, if it is still there.
+fn watcher(task: rustix::process::Pid) -> Option<rustix::process::Pid> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", task.as_raw_nonzero())).ok()?;
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim();
+    let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+    let id = parent.parse().ok()?;
+    (name.trim() == "slurmstepd")
+        .then(|| rustix::process::Pid::from_raw(id))
+        .flatten()
+}
+
 impl Cluster {
     /// Starts a cluster of `nodes` nodes with one core each.
     pub fn start(nodes: usize) -> Self {
@@ -158,7 +172,10 @@ impl Cluster {
             daemon.kill().expect("it is ours");
             daemon.wait().expect("it ends");
         }
-        for id in self.processes(Some(&name)) {
+        // First what watches over a task: it would tell the controller that the task had failed, as no lost machine does.
+        let tasks = self.processes(Some(&name));
+        let watchers = tasks.iter().filter_map(|id| watcher(*id));
+        for id in watchers.collect::<Vec<_>>().into_iter().chain(tasks) {
             // It may be over already.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
         }
