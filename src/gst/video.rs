@@ -128,6 +128,16 @@ pub fn frame_length(rate: gst::Fraction) -> Option<gst::ClockTime> {
     (frames > 0).then(|| gst::ClockTime::SECOND.mul_div_round(seconds, frames))?
 }
 
+/// Length of a frame where the caps do not tell.
+pub const USUAL_FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+
+/// Length of one frame as `info` tells, or the usual one.
+pub fn nominal_length(info: &VideoInfo) -> gst::ClockTime {
+    frame_length(info.fps())
+        .filter(|length| !length.is_zero())
+        .unwrap_or(USUAL_FRAME)
+}
+
 /// Tells upstream that buffers may have any strides and offsets, said by their video meta.
 pub fn propose_layout(query: &mut gst::query::Allocation) {
     if query

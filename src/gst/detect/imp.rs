@@ -57,6 +57,8 @@ struct State {
 struct Turn {
     /// Frames left to the tracker since the last one that was analysed.
     left_out: u32,
+    /// When the last one that was analysed is shown.
+    analysed: Option<gst::ClockTime>,
     /// The last frame, to see whether the next one still shows the same.
     view: Option<Thumbnail>,
     /// False until a frame was analysed, and after one that could not be.
@@ -64,15 +66,33 @@ struct Turn {
 }
 
 impl Turn {
-    /// Whether to analyse a frame that looks like `view`, where every `every`th one is.
-    fn takes(&mut self, every: u32, view: Option<Thumbnail>) -> bool {
+    /// Whether to analyse a frame that looks like `view` and is shown at `pts`, where every `every`th one is and a frame
+    /// lasts `length`. Where frames are missing, those that are there count for them: what moves goes on moving.
+    fn takes(
+        &mut self,
+        every: u32,
+        view: Option<Thumbnail>,
+        pts: Option<gst::ClockTime>,
+        length: gst::ClockTime,
+    ) -> bool {
         let same = match (&view, &self.view) {
             (Some(now), Some(before)) => now.change_from(before) == Change::Still,
             _ => false,
         };
         self.view = view;
-        let takes = !same || !self.settled || self.left_out + 1 >= every;
-        self.left_out = if takes { 0 } else { self.left_out + 1 };
+        // Half a frame more, for time stamps that are rounded or jitter.
+        let longest = length * u64::from(every - 1) + length / 2;
+        let soon = match (pts, self.analysed) {
+            (Some(now), Some(before)) => now >= before && now - before <= longest,
+            _ => false,
+        };
+        let takes = !same || !soon || !self.settled || self.left_out + 1 >= every;
+        if takes {
+            self.left_out = 0;
+            self.analysed = pts;
+        } else {
+            self.left_out += 1;
+        }
         takes
     }
 }
@@ -102,7 +122,9 @@ impl FloutageDetect {
             return true;
         }
         let view = video::thumbnail(info, buffer);
-        lock(&self.state).turn.takes(every, view)
+        let length = video::nominal_length(info);
+        let mut state = lock(&self.state);
+        state.turn.takes(every, view, buffer.pts(), length)
     }
 
     /// Puts a marker with `state` on the buffer.
@@ -358,5 +380,55 @@ impl BaseTransformImpl for FloutageDetect {
         };
         self.mark(marker_state, &info, buffer);
         Ok(gst::FlowSuccess::Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Colour, Frame, PixelFormat};
+
+    const LENGTH: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+
+    fn view() -> Option<Thumbnail> {
+        let luma: Vec<u8> = (0..64 * 36).map(|at| (at * 7 % 251) as u8).collect();
+        let chroma = [128; 32 * 18];
+        let frame = Frame::new(
+            PixelFormat::I420,
+            64,
+            36,
+            Colour::default(),
+            &[&luma, &chroma, &chroma],
+            &[64, 32, 32],
+        );
+        frame.ok().map(|frame| Thumbnail::new(&frame))
+    }
+
+    /// Which of the frames at `times` (milliseconds) are analysed where every third one is.
+    fn taken(times: &[Option<u64>]) -> Vec<bool> {
+        let mut turn = Turn::default();
+        let take = |time: &Option<u64>| {
+            let pts = time.map(gst::ClockTime::from_mseconds);
+            let takes = turn.takes(3, view(), pts, LENGTH);
+            turn.settled |= takes;
+            takes
+        };
+        times.iter().map(take).collect()
+    }
+
+    #[test]
+    fn one_of_so_many_frames_is_analysed_and_one_after_any_gap() {
+        let steady: Vec<_> = (0..7).map(|index| Some(index * 40)).collect();
+        assert_eq!(
+            taken(&steady),
+            [true, false, false, true, false, false, true]
+        );
+        let gap = [0, 40, 200, 240, 280, 320].map(Some);
+        assert_eq!(taken(&gap), [true, false, true, false, false, true]);
+        let thinned = [0, 120, 240, 360].map(Some);
+        assert_eq!(taken(&thinned), [true; 4]);
+        let backwards = [1000, 40, 80].map(Some);
+        assert_eq!(taken(&backwards), [true, true, false]);
+        assert_eq!(taken(&[Some(0), None, Some(40)]), [true; 3]);
     }
 }

@@ -23,9 +23,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-/// Length of a frame where the caps do not tell.
-const USUAL_FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
-
 /// A buffer that waits.
 struct Held {
     buffer: gst::Buffer,
@@ -66,10 +63,8 @@ impl State {
 
     /// Length of one frame.
     fn frame_duration(&self) -> gst::ClockTime {
-        let rate = self.info.as_ref().map(gst_video::VideoInfo::fps);
-        rate.and_then(video::frame_length)
-            .filter(|length| !length.is_zero())
-            .unwrap_or(USUAL_FRAME)
+        let info = self.info.as_ref();
+        info.map_or(video::USUAL_FRAME, video::nominal_length)
     }
 
     /// What happened in the picture since the last buffer.
@@ -204,7 +199,9 @@ impl FloutageTrack {
     fn latency(&self) -> gst::ClockTime {
         let frames = lock(&self.settings).look_ahead as u64;
         let state = lock(&self.state);
-        let length = state.as_ref().map_or(USUAL_FRAME, State::frame_duration);
+        let length = state
+            .as_ref()
+            .map_or(video::USUAL_FRAME, State::frame_duration);
         length * frames
     }
 
