@@ -1,5 +1,6 @@
 """Checkpoints, and starting from weights that exist: a checkpoint, an exported graph, a smaller network."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -42,6 +43,8 @@ def start(path, config, batch):
     source = from_onnx(path, batch) if path.endswith(".onnx") else averaged(path)
     if config is None or config == source.config:
         return source
+    if config.channels[0] < source.config.channels[0]:
+        source = narrow(source, config.channels[0])
     return grow(source, Detector(config))
 
 
@@ -100,6 +103,27 @@ def unfold(bias):
         norm.bias.copy_(bias + mean)
 
     return hook
+
+
+def narrow(source, count):
+    """`source` with the `count` channels of its first layer that the second layer weighs most.
+
+    The loss is small, and mended by training: the first layer runs at half the input's resolution, where a
+    channel costs most.
+    """
+    norm = source.stem[1]
+    with torch.no_grad():
+        read = source.down[0].weight.abs().sum((0, 2, 3)) * norm.weight.abs()
+    kept = read.topk(count).indices.sort().values
+    channels = (count, *source.config.channels[1:])
+    target = Detector(dataclasses.replace(source.config, channels=channels))
+    state = source.state_dict()
+    for name in state:
+        if name.startswith("stem.") and state[name].ndim:
+            state[name] = state[name][kept]
+    state["down.0.weight"] = state["down.0.weight"][:, kept]
+    target.load_state_dict(state)
+    return target.eval()
 
 
 def grow(source, target):
