@@ -15,6 +15,11 @@ use gateway::*;
 
 /// Whether ffmpeg gets a picture at `address`.
 fn plays(address: &str) -> bool {
+    tried(address).is_ok()
+}
+
+/// Nothing where ffmpeg gets a picture at `address`, else what it says.
+fn tried(address: &str) -> Result<(), String> {
     let mut command = ffmpeg();
     command.args([
         "-timeout",
@@ -25,7 +30,9 @@ fn plays(address: &str) -> bool {
         address,
     ]);
     command.args(["-frames:v", "3", "-c", "copy", "-f", "null", "-"]);
-    command.status().expect("ffmpeg runs").success()
+    let output = command.output().expect("ffmpeg runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or(said)
 }
 
 /// Sends `request` and returns the first line of the answer.
@@ -65,13 +72,24 @@ fn users_see_their_cameras_alone() {
         ("all:one@", "door", true),
         ("all:one@", "door-2", true),
         ("some:two@", "door", true),
+        ("all:one@", "door/sub", true),
+        ("some:two@", "door/sub", true),
         ("some:two@", "door-2", false),
+        ("some:two@", "door-2/sub", false),
+        ("", "door/sub", false),
         ("some:one@", "door", false),
         ("nobody:two@", "door", false),
         ("", "door", false),
     ] {
         let address = format!("rtsp://{login}127.0.0.1:{port}/{camera}");
         assert_eq!(plays(&address), allowed, "{address}");
+    }
+    for hidden in ["door-2", "nothing"] {
+        let said = tried(&format!("rtsp://some:two@127.0.0.1:{port}/{hidden}"));
+        assert!(
+            said.as_ref().is_err_and(|said| said.contains("404")),
+            "{said:?}"
+        );
     }
     let answer = ask(
         port,

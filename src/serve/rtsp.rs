@@ -24,6 +24,7 @@ use crate::media::encode::Codec;
 use crate::media::wiring::wiring;
 
 mod auth;
+mod mounts;
 mod reports;
 
 /// Most video that waits in the server before pictures are dropped.
@@ -33,10 +34,10 @@ const REQUEST: u32 = 64 << 10;
 /// Most sessions at a time.
 const SESSIONS: u32 = 1000;
 
-/// Who watches what: clients by number, with the path they play.
+/// Who watches what: clients by number, with the mount they play.
 type Players = Arc<Mutex<HashMap<usize, String>>>;
 
-/// What is served at which path.
+/// What is served at which mount.
 type Served = Arc<Mutex<HashMap<String, (Arc<Shared>, Stream)>>>;
 
 /// The running server.
@@ -57,6 +58,7 @@ impl Server {
         server.set_address(&settings.listen.ip().to_string());
         server.set_service(&settings.listen.port().to_string());
         server.set_auth(Guardian::of(settings)?.as_ref());
+        server.set_mount_points(Some(&mounts::Mounts::empty()));
         let threads = gst_rtsp_server::RTSPThreadPool::new();
         threads.set_max_threads(2);
         server.set_thread_pool(Some(&threads));
@@ -118,17 +120,18 @@ impl Server {
         multicast: bool,
         shared: &Arc<Shared>,
     ) -> Result<()> {
-        let mounts = self.mounts()?;
+        let points = self.mounts()?;
         let mut served = lock(&self.served);
-        served.insert(format!("/{camera}"), (shared.clone(), Stream::Full));
-        served.insert(format!("/{camera}/sub"), (shared.clone(), Stream::Sub));
-        mounts.add_factory(
-            &format!("/{camera}"),
+        for stream in [Stream::Full, Stream::Sub] {
+            served.insert(mounts::mount(camera, stream), (shared.clone(), stream));
+        }
+        points.add_factory(
+            &mounts::mount(camera, Stream::Full),
             factory(camera, codec, Stream::Full, multicast, shared)?,
         );
         if has_sub {
-            mounts.add_factory(
-                &format!("/{camera}/sub"),
+            points.add_factory(
+                &mounts::mount(camera, Stream::Sub),
                 factory(camera, codec, Stream::Sub, multicast, shared)?,
             );
         }
@@ -137,9 +140,10 @@ impl Server {
 
     /// Serves `camera` no more; who watches it is cut off.
     pub fn remove(&self, camera: &str) {
-        let Ok(mounts) = self.mounts() else { return };
-        for path in [format!("/{camera}/sub"), format!("/{camera}")] {
-            mounts.remove_factory(&path);
+        let Ok(points) = self.mounts() else { return };
+        for stream in [Stream::Sub, Stream::Full] {
+            let path = mounts::mount(camera, stream);
+            points.remove_factory(&path);
             lock(&self.served).remove(&path);
             let players = self.players.clone();
             self.server.client_filter(Some(
@@ -159,7 +163,7 @@ impl Server {
 
     /// How many clients watch `camera`.
     pub fn clients(&self, camera: &str) -> u32 {
-        let mine = |path: &&String| path.trim_start_matches('/').split('/').next() == Some(camera);
+        let mine = |mount: &&String| mounts::camera(mount) == camera;
         lock(&self.players).values().filter(mine).count() as u32
     }
 
@@ -195,7 +199,7 @@ fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players, served
         client.set_content_length_limit(REQUEST);
         let (begin, end, served) = (players.clone(), players.clone(), served.clone());
         client.connect_play_request(move |client, context| {
-            let path = context.uri().map(auth::path).unwrap_or_default();
+            let path = context.uri().map(auth::mount).unwrap_or_default();
             if let Some((shared, stream)) = lock(&served).get(&path) {
                 shared.hub(*stream).ask_for_key();
             }

@@ -11,6 +11,7 @@ use gst_rtsp_server::subclass::prelude::*;
 use crate::error::{Error, Result};
 use crate::gst::lock;
 use crate::serve::config::outputs::Rtsp;
+use crate::serve::rtsp::mounts;
 
 /// The one role there is; what a watcher may see is decided here and not by roles.
 const ROLE: &str = "watcher";
@@ -71,8 +72,8 @@ impl Guardian {
     }
 }
 
-/// The path of `url`, without the stream's number that players append.
-pub fn path(url: &gst_rtsp::RTSPUrl) -> String {
+/// The mount that `url` means, without the stream's number that players append.
+pub fn mount(url: &gst_rtsp::RTSPUrl) -> String {
     // The request's address begins with the scheme and the host.
     let uri = url.request_uri();
     let after = uri.split_once("://").map_or(uri.as_str(), |(_, rest)| rest);
@@ -82,9 +83,8 @@ pub fn path(url: &gst_rtsp::RTSPUrl) -> String {
         .next()
         .unwrap_or_default()
         .trim_end_matches('/');
-    path.split_once("/stream=")
-        .map_or(path, |(path, _)| path)
-        .to_owned()
+    let path = path.split_once("/stream=").map_or(path, |(path, _)| path);
+    mounts::of_path(path)
 }
 
 /// Lets the role of watchers in; whether one may see this camera is checked beside it.
@@ -106,6 +106,32 @@ pub fn open_to_watchers(factory: &gst_rtsp_server::RTSPMediaFactory) {
             permissions,
         );
         gst::ffi::gst_mini_object_unref(permissions as *mut _);
+    }
+}
+
+/// Answers the request that is being worked on as one for a camera that does not exist. Whoever refuses has to answer.
+fn answer_not_found() {
+    // SAFETY: within a check there is a current request, of which everything that is used here outlives the call; a
+    // response is made anew in place. The bindings cannot send one.
+    unsafe {
+        let context = gst_rtsp_server::ffi::gst_rtsp_context_get_current();
+        if context.is_null() || (*context).client.is_null() || (*context).response.is_null() {
+            return;
+        }
+        let code = gst_rtsp::ffi::GST_RTSP_STS_NOT_FOUND;
+        let made = gst_rtsp::ffi::gst_rtsp_message_init_response(
+            (*context).response,
+            code,
+            gst_rtsp::ffi::gst_rtsp_status_as_text(code),
+            (*context).request,
+        );
+        if made == gst_rtsp::ffi::GST_RTSP_OK {
+            gst_rtsp_server::ffi::gst_rtsp_client_send_message(
+                (*context).client,
+                (*context).session,
+                (*context).response,
+            );
+        }
     }
 }
 
@@ -135,15 +161,16 @@ mod imp {
                 return true;
             }
             let user = context.token().and_then(|token| token.string(USER));
-            let path = context.uri().map(path).unwrap_or_default();
-            let camera = path
-                .trim_start_matches('/')
-                .split('/')
-                .next()
-                .unwrap_or_default();
+            let mount = context.uri().map(mount).unwrap_or_default();
+            let camera = mounts::camera(&mount);
             let rights = lock(&self.rights);
-            user.and_then(|user| rights.get(&user))
-                .is_some_and(|cameras| cameras.iter().any(|name| name == "*" || name == camera))
+            let allowed = user
+                .and_then(|user| rights.get(&user))
+                .is_some_and(|cameras| cameras.iter().any(|name| name == "*" || name == camera));
+            if !allowed {
+                answer_not_found();
+            }
+            allowed
         }
     }
 }
