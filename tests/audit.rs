@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::batch::{batch, clips};
 use common::clip::Clip;
 use common::program::{Run, redact, run};
 use common::scene::Scene;
@@ -61,6 +62,46 @@ impl Place {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(&self.log, text).expect("the log can be written");
     }
+}
+
+#[test]
+fn a_batch_records_every_file_and_does_none_anew_for_another_log() {
+    let place = place();
+    let input = clips(place.folder.path(), 2);
+    std::fs::write(input.join("broken.mp4"), "no video").expect("it can be written");
+    let output = place.at("redacted");
+    let files = |log: &Path| {
+        let mut command = batch(&input, &output);
+        place.with_state(&mut command);
+        run(command.args(["--retries", "0", "--audit-log"]).arg(log))
+    };
+    assert_eq!(files(&place.log).code, Some(3), "two are done, one is not");
+    place.audit(&["verify"]).succeeded();
+    let entries: Vec<serde_json::Value> = place
+        .lines()
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |event: &str| entries.iter().filter(|it| it["event"] == event).count();
+    assert_eq!((of("redacted"), of("failed")), (2, 1), "{entries:?}");
+    for name in ["clip-00.mp4", "clip-01.mp4"] {
+        let (input, output) = (sha256(&input.join(name)), sha256(&output.join(name)));
+        let is_it = |it: &&serde_json::Value| {
+            it["input"]["sha256"] == input && it["output"]["sha256"] == output
+        };
+        let entry = entries.iter().find(is_it).expect("it is recorded");
+        assert_ne!(entry["confinement"], "off", "its process was confined");
+    }
+    // The log is no setting that bears on the result.
+    let other = place.at("other.jsonl");
+    std::fs::remove_file(input.join("broken.mp4")).expect("it can be removed");
+    files(&other).succeeded();
+    assert!(!other.exists(), "nothing was done, and nothing recorded");
+    // Where nothing can be recorded, nothing is redacted.
+    clips(place.folder.path(), 3);
+    let nowhere = files(&place.at("nowhere/audit.jsonl"));
+    assert_eq!(nowhere.code, Some(3), "{nowhere:?}");
+    assert!(!output.join("clip-02.mp4").exists());
 }
 
 fn sha256(path: &Path) -> String {

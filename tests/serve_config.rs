@@ -31,6 +31,18 @@ fn every_mistake_is_told_by_key_value_and_line() {
             &["line 5", "margin = 7.5", "from 0 to 3"],
         ),
         (
+            format!("{CAMERA}[camera.redact]\nstyle = \"mosaic\"\nlevels = 8\n"),
+            &["line 6", "levels = 8", "i-accept-reversible"],
+        ),
+        (
+            format!("[redact]\nlevels = 2\n{CAMERA}"),
+            &["line 2", "levels = 2", "i-accept-reversible"],
+        ),
+        (
+            format!("{CAMERA}[camera.redact]\nlevels = 8\ni-accept-reversible = false\n"),
+            &["line 5", "levels = 8"],
+        ),
+        (
             format!("[detect]\ninput-size = 33\n{CAMERA}"),
             &["line 2", "input-size = 33", "multiple of 32"],
         ),
@@ -103,6 +115,12 @@ fn every_mistake_is_told_by_key_value_and_line() {
         run.stderr
     );
     check(CAMERA).succeeded();
+    for accepted in [
+        "levels = 8\ni-accept-reversible = true",
+        "levels = 8\nstyle = \"fill\"",
+    ] {
+        check(&format!("{CAMERA}[camera.redact]\n{accepted}\n")).succeeded();
+    }
 }
 
 #[test]

@@ -158,8 +158,10 @@ layered! {
         feather: f32,
         /// Cells per side that remain.
         cells: usize,
-        /// Levels per channel of a cell.
+        /// Levels per channel of a cell; more than 1 can be attacked, and needs i-accept-reversible.
         levels: usize,
+        /// Allows settings of which attackers can tell faces or read plates.
+        i_accept_reversible: bool,
     }
 }
 

@@ -9,6 +9,7 @@ use super::Config;
 use super::camera::{Camera, Detect, Redact};
 use super::outputs::{Push, Record};
 use super::secret::without_credentials;
+use crate::detect::Class;
 use crate::{Error, Result};
 
 /// Something wrong, by key, value and line.
@@ -304,6 +305,13 @@ impl Check<'_> {
         }
         self.detect(&section("detect"), &camera.detect);
         self.note(&section("redact"), camera.redact.settings(&[]));
+        // As the camera is redacted in the end; said where the levels are.
+        let outcome = irreversible(&camera.redact.over(&config.redact));
+        if camera.redact.levels.is_some() {
+            self.note(&section("redact"), outcome);
+        } else {
+            self.note(&[Step::Key("redact")], outcome);
+        }
         self.note(&section("encode"), camera.encode.resolve());
         self.note(
             &section("record"),
@@ -337,6 +345,25 @@ impl Check<'_> {
             self.note(&path, target(push));
         }
     }
+}
+
+/// Refuses settings weaker than those that were measured at chance, unless they are accepted.
+fn irreversible(redact: &Redact) -> Result<()> {
+    // What cannot be understood is told elsewhere.
+    let Ok(settings) = redact.settings(&[]) else {
+        return Ok(());
+    };
+    let weak = Class::ALL
+        .iter()
+        .any(|class| settings.reversible(*class).is_some());
+    if !weak || redact.i_accept_reversible == Some(true) {
+        return Ok(());
+    }
+    Err(Error::setting(
+        "levels",
+        settings.levels,
+        "1, or the style fill, for attackers tell faces apart by more; i-accept-reversible = true allows it",
+    ))
 }
 
 fn name(name: &str) -> Result<()> {

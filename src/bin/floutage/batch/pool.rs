@@ -17,11 +17,13 @@ use floutage::batch::journal::Journal;
 use floutage::batch::plan::Item;
 use floutage::media::partial::place;
 use floutage::media::report::{Progress, Report};
+use floutage::sandbox::Confinement;
 
 use super::display::Display;
 use super::job::Changed;
 use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
-use crate::redact::plan::{Job, Kind};
+use super::settings::record;
+use crate::redact::plan::{Job, Kind, kind};
 use crate::redact::{STOP, worker};
 use crate::say;
 
@@ -164,6 +166,9 @@ impl<'a> Pool<'a> {
         journal.fail(task.id, &text)?;
         drop(journal);
         let again = task.tries < self.options.retries;
+        if !again && let Ok(Some(record)) = record(&task.item.arguments) {
+            record.failed(Path::new(&task.item.input), error)?;
+        }
         let rest = if again {
             "; it is tried again later"
         } else {
@@ -210,6 +215,7 @@ impl<'a> Pool<'a> {
                 output.display()
             );
         }
+        let record = record(&item.arguments)?;
         let identity = Identity::of(input)?;
         if let Some(folder) = output.parent() {
             std::fs::create_dir_all(folder)
@@ -248,6 +254,11 @@ impl<'a> Pool<'a> {
                 "{}: the file has changed while it was read; wait until it is complete",
                 input.display()
             );
+        }
+        if let Some(record) = &record {
+            // Before the journal knows of it: a kill may leave an entry too many, but no result without one.
+            let kind = kind(input)?;
+            record.done(&Job { kind, ..job }, &report, Confinement::Off)?;
         }
         let result = hash_file(&staged)?;
         locked(&self.journal).written(task.id, &result, &report)?;

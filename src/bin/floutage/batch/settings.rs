@@ -11,7 +11,7 @@ use floutage::batch::identity::hash_text;
 use floutage::detect::registry::{Registry, sha256_of};
 
 use crate::cli::{self, Cli};
-use crate::redact;
+use crate::redact::{self, record::Record};
 
 /// Options of `redact` that are no setting: the batch has its own, or gives them itself.
 const NOT_SETTINGS: &[&str] = &[
@@ -25,7 +25,7 @@ const NOT_SETTINGS: &[&str] = &[
     "sample",
 ];
 /// Settings that do not bear on the result, or of which the models' hash tells more.
-const WITHOUT_EFFECT: &[&str] = &["models_dir", "inference_threads", "model"];
+const WITHOUT_EFFECT: &[&str] = &["models_dir", "inference_threads", "model", "audit_log"];
 
 /// Every setting of `redact` as an argument of its command line.
 fn options() -> Vec<Arg> {
@@ -201,6 +201,18 @@ impl Settings {
             model_hash,
             models,
         })
+    }
+}
+
+/// The record that the settings of a file name, as `arguments` of `redact` or in the environment.
+///
+/// Errors: it cannot be written to.
+pub fn record(arguments: &[String]) -> Result<Option<Record>> {
+    let words = ["floutage", "redact", "input", "--output=output"].map(str::to_owned);
+    let words = words.into_iter().chain(arguments.iter().cloned());
+    match Cli::try_parse_from(words)?.command {
+        cli::Command::Redact(args) => args.record(),
+        _ => Ok(None),
     }
 }
 

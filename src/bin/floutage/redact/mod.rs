@@ -2,7 +2,7 @@
 
 pub mod plan;
 mod progress;
-mod record;
+pub mod record;
 mod summary;
 pub mod worker;
 
@@ -115,6 +115,11 @@ impl Args {
         self.detector.settings()?;
         self.encoding.encoding(Codec::H264)?;
         Ok(())
+    }
+
+    /// The record that these settings name, ready to be written to.
+    pub fn record(&self) -> Result<Option<Record>> {
+        Record::open(self, &self.redaction.settings()?)
     }
 
     /// How to find what must be redacted.
