@@ -164,6 +164,7 @@ fn encoding_anew_covers_nothing() {
         ),
     ] {
         let json = setting.measure(&setting.version(name, None, encoder));
+        assert!(json["false_areas"].is_null() && json["false_areas_per_frame"].is_null());
         let tracks = tracks(&json);
         assert!(tracks.len() >= 5, "{tracks:?}");
         for (track, (leaks, boxes)) in tracks {

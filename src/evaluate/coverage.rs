@@ -6,7 +6,7 @@ use crate::redact::{Shape, Zone};
 
 /// Says what was altered in one frame.
 pub trait Altered {
-    /// Share of `bbox` that was altered, 0 to 1, to a thousandth.
+    /// Share of `bbox` that was altered, 0 to 1, to a hundredth; at nine tenths rather too small than too large.
     fn share(&self, bbox: &BBox) -> f64;
 
     /// Of evenly spread places of the frame that lie in none of `boxes`: how many were altered, and how many there are.
@@ -62,7 +62,7 @@ pub struct Regions {
 }
 
 /// Places looked at along each side of a box.
-const STEPS: usize = 32;
+const STEPS: usize = 128;
 /// Places looked at along the sides of a frame.
 const GRID: (usize, usize) = (320, 180);
 
@@ -183,6 +183,20 @@ mod tests {
         };
         assert_eq!(filled.share(&truth), 1.0);
         assert_eq!(filled.outside(&[]), (320 * 180, 320 * 180));
+    }
+
+    #[test]
+    fn what_is_short_of_nine_tenths_is_not_rounded_up() {
+        let truth = BBox::from_xywh(100.0, 20.0, 100.0, 50.0);
+        for width in [85.0, 89.0, 89.2, 89.9] {
+            let share = regions(vec![rectangle(100.0, width)]).share(&truth);
+            assert!(
+                share < 0.9 && share > width as f64 / 100.0 - 0.01,
+                "{width}: {share}"
+            );
+        }
+        let share = regions(vec![rectangle(100.0, 90.3)]).share(&truth);
+        assert!((0.9..0.91).contains(&share), "{share}");
     }
 
     #[test]

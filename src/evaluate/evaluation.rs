@@ -17,8 +17,8 @@ pub struct Seen<'a> {
     pub detections: Option<&'a [Detection]>,
     /// What was altered.
     pub altered: &'a dyn Altered,
-    /// The areas redacted, where they are known.
-    pub areas: &'a [Redacted],
+    /// The areas redacted; None where only pixels are known.
+    pub areas: Option<&'a [Redacted]>,
 }
 
 /// One box of the truth that counts.
@@ -58,6 +58,8 @@ pub struct Evaluation {
     pub boxes: Vec<BoxResult>,
     /// Class and height of every detection that finds nothing.
     pub wrong: Vec<(Class, f32)>,
+    /// Frames of which the redacted areas are known.
+    pub with_areas: u64,
     /// Redacted areas by class, and those of them that meet no box of the truth, of any class.
     pub areas: [u64; Class::ALL.len()],
     /// See `areas`.
@@ -91,7 +93,8 @@ impl Evaluation {
                 found: matched.as_ref().map(|matched| matched.found[at]),
             });
         }
-        for area in seen.areas {
+        self.with_areas += u64::from(seen.areas.is_some());
+        for area in seen.areas.unwrap_or_default() {
             self.areas[area.class as usize] += 1;
             let meets = |it: &TruthBox| it.bbox.intersection(&area.bbox) > 0.0;
             self.false_areas[area.class as usize] += u64::from(!truth.iter().any(meets));
@@ -100,6 +103,12 @@ impl Evaluation {
         let (altered, all) = seen.altered.outside(&boxes);
         self.outside.0 += altered;
         self.outside.1 += all;
+    }
+
+    /// Areas per frame that meet no box of the truth, by class; None where areas are not known.
+    pub fn false_areas_per_frame(&self) -> Option<[f64; Class::ALL.len()]> {
+        let frames = self.with_areas as f64;
+        (self.with_areas > 0).then(|| self.false_areas.map(|areas| areas as f64 / frames))
     }
 
     /// Share of what is outside all boxes of the truth that was altered, 0 to 1.

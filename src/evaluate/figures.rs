@@ -217,7 +217,7 @@ mod tests {
                 size: regions.size,
                 detections: detections.as_deref(),
                 altered: &regions,
-                areas: &regions.areas,
+                areas: Some(&regions.areas),
             };
             evaluation.add(index, truth.frame(index), &seen);
         }

@@ -7,8 +7,12 @@ pub fn wilson(hits: u64, all: u64) -> (f64, f64) {
     if all == 0 {
         return (0.0, 1.0);
     }
+    around(hits as f64 / all as f64, all as f64)
+}
+
+/// Wilson's interval about the share `p` of `n` observations.
+fn around(p: f64, n: f64) -> (f64, f64) {
     let z = 1.959_964f64;
-    let (n, p) = (all as f64, hits as f64 / all as f64);
     let centre = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
@@ -20,12 +24,15 @@ pub fn wilson(hits: u64, all: u64) -> (f64, f64) {
 
 /// How often tracks are drawn anew.
 const DRAWS: usize = 2000;
+/// Fewer groups than this, drawn anew, are too much alike to tell what others could be like.
+const FEW: u64 = 10;
 /// Where the random numbers begin: the same figures come out every time.
 const SEED: u64 = 0x666c_6f75_7461_6765;
 
 /// The 95 % interval of the share hits / all summed over `groups` of (hits, all), by drawing whole groups anew: the frames of
 /// one track are alike, and count for less than as many independent ones. Where all groups say the same, drawing tells
-/// nothing; the interval is then Wilson's for as many single observations as there are groups.
+/// nothing; the interval is then Wilson's for as many single observations as there are groups, and with few groups it holds
+/// that one too.
 ///
 /// Source: B. Efron, *Bootstrap Methods: Another Look at the Jackknife*, 1979 (percentile interval).
 pub fn bootstrap(groups: &[(u64, u64)]) -> (f64, f64) {
@@ -51,7 +58,12 @@ pub fn bootstrap(groups: &[(u64, u64)]) -> (f64, f64) {
         })
         .collect();
     shares.sort_by(f64::total_cmp);
-    (shares[DRAWS / 40], shares[DRAWS - 1 - DRAWS / 40])
+    let drawn = (shares[DRAWS / 40], shares[DRAWS - 1 - DRAWS / 40]);
+    if count >= FEW {
+        return drawn;
+    }
+    let few = around(hits as f64 / all as f64, count as f64);
+    (drawn.0.min(few.0), drawn.1.max(few.1))
 }
 
 /// Random numbers for drawing. Source: S. Vigna, *SplitMix64*, 2015.
@@ -117,6 +129,10 @@ mod tests {
         assert_eq!(bootstrap(&[(0, 50); 10]), wilson(0, 10));
         assert_eq!(bootstrap(&[(50, 50); 10]), wilson(10, 10));
         assert_eq!(bootstrap(&[]), (0.0, 1.0));
+        // One box more that leaks does not make it surer that few do.
+        let none = bootstrap(&[(0, 104), (0, 104)]);
+        let one = bootstrap(&[(0, 104), (1, 104)]);
+        assert!(one.0 == 0.0 && one.1 >= none.1, "{none:?} {one:?}");
         assert_eq!(bootstrap(&[(3, 50)]), (0.0, 1.0));
     }
 }

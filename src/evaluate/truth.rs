@@ -64,6 +64,14 @@ impl Truth {
                 class: record.class,
                 counts,
             };
+            let same = |it: &TruthBox| (it.track, it.class) == (track, found.class);
+            if truth.frame(record.frame).iter().any(same) {
+                return Err(format!(
+                    "track {track} has two {} boxes in frame {}; give each its own id",
+                    found.class,
+                    record.frame + 1
+                ));
+            }
             truth.add(record.frame, found);
         }
         if truth.frames.is_empty() {
@@ -120,6 +128,7 @@ mod tests {
         let error = |text: &str| Truth::parse(text, None).unwrap_err();
         assert!(error("").contains("not one box"));
         assert!(error("frame,id,left,top,width,height,conf,class\n").contains("not one box"));
+        assert!(error("1,5,1,2,3,4,1,1,1\n1,5,9,2,3,4,1,1,1\n").contains("track 5 has two face"));
         assert!(error("1,-1,1,2,3,4,1,1,1\n").contains("has no track"));
         assert!(error("1,1,1,1,2,2,1,1,1\n1,1,1\n").starts_with("line 2: "));
     }

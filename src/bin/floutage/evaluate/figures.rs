@@ -53,11 +53,17 @@ pub fn all(evaluation: &Evaluation) -> Value {
         "classes": classes,
         "tracks": tracks,
         "over_redaction": evaluation.over_redaction(),
-        "areas": by_class(&|class| evaluation.areas[class as usize].into()),
-        "false_areas": by_class(&|class| evaluation.false_areas[class as usize].into()),
-        "false_areas_per_frame": evaluation.false_areas.iter().sum::<u64>() as f64
-            / evaluation.frames.max(1) as f64,
+        "areas": null,
+        "false_areas": null,
+        "false_areas_per_frame": evaluation
+            .false_areas_per_frame()
+            .map(|areas| areas.iter().sum::<f64>()),
     });
+    if evaluation.with_areas > 0 {
+        all["areas"] = by_class(&|class| evaluation.areas[class as usize].into()).into();
+        all["false_areas"] =
+            by_class(&|class| evaluation.false_areas[class as usize].into()).into();
+    }
     if let (true, Some(all)) = (evaluation.pictures, all.as_object_mut()) {
         all.remove("tracks");
     }

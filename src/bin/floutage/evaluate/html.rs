@@ -70,7 +70,6 @@ fn interval(rate: &Rate) -> String {
 fn one(evaluation: &Evaluation) -> Markup {
     let mut tracks = evaluation.tracks();
     tracks.sort_by_key(|track| std::cmp::Reverse((track.longest_run.1, track.leaks)));
-    let frames = evaluation.frames.max(1) as f64;
     let word = if evaluation.pictures {
         "pictures"
     } else {
@@ -81,8 +80,12 @@ fn one(evaluation: &Evaluation) -> Markup {
             (evaluation.frames) " " (word) "; "
             strong { (format!("{:.2} %", evaluation.over_redaction() * 100.0)) }
             " of what is neither face nor plate was altered; "
-            (format!("{:.2}", evaluation.false_areas.iter().sum::<u64>() as f64 / frames))
-            " redacted areas per " (word.trim_end_matches('s')) " meet no box of the truth."
+            @if let Some(areas) = evaluation.false_areas_per_frame() {
+                (format!("{:.2}", areas.iter().sum::<f64>()))
+                " redacted areas per " (word.trim_end_matches('s')) " meet no box of the truth."
+            } @else {
+                "how many areas meet no box of the truth is not known from pixels."
+            }
         }
         (table(evaluation))
         p.note {

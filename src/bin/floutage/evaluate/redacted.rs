@@ -43,7 +43,7 @@ fn add(
         size: original.size(),
         detections: None,
         altered: &difference,
-        areas: &[],
+        areas: None,
     };
     evaluation.add(index, subject.truth(index), &seen);
     Ok(())

@@ -212,7 +212,7 @@ pub fn add(
         size: regions.size,
         detections: sure.as_deref(),
         altered: regions,
-        areas: &regions.areas,
+        areas: Some(&regions.areas),
     };
     evaluation.add(index, truth, &seen);
 }

@@ -323,11 +323,11 @@ impl Swept {
                 text.push_str(&format!("{leaks:>width$}{tracks:>9}"));
             }
             let evaluation = &point.evaluation;
-            let areas = evaluation.false_areas.iter().sum::<u64>() as f64;
+            let areas = evaluation.false_areas_per_frame().unwrap_or_default();
             text.push_str(&format!(
                 "{longest:>14}{:>8.2}%{:>12.2}\n",
                 evaluation.over_redaction() * 100.0,
-                areas / evaluation.frames.max(1) as f64
+                areas.iter().sum::<f64>()
             ));
         }
         text.push_str(

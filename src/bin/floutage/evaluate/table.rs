@@ -31,10 +31,9 @@ pub fn all(evaluation: &Evaluation) -> String {
         text.push('\n');
         text.push_str(&detections(evaluation));
     }
-    let frames = evaluation.frames.max(1) as f64;
-    let areas = Class::ALL.map(|class| {
-        let count = evaluation.false_areas[class as usize];
-        format!("{:.2} {class} areas", count as f64 / frames)
+    let areas = evaluation.false_areas_per_frame().map(|areas| {
+        let named = Class::ALL.map(|class| format!("{:.2} {class} areas", areas[class as usize]));
+        format!("; in each {} where nothing is", named.join(" and "))
     });
     let word = if evaluation.pictures {
         "pictures"
@@ -42,10 +41,10 @@ pub fn all(evaluation: &Evaluation) -> String {
         "frames"
     };
     text.push_str(&format!(
-        "\n{} {word}; {:.2} % of what is neither face nor plate altered; in each {} where nothing is\n",
+        "\n{} {word}; {:.2} % of what is neither face nor plate altered{}\n",
         evaluation.frames,
         evaluation.over_redaction() * 100.0,
-        areas.join(" and ")
+        areas.unwrap_or_default()
     ));
     text
 }
