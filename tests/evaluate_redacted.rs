@@ -224,6 +224,33 @@ fn what_tools_redact_is_covered_and_the_rest_is_not() {
 }
 
 #[test]
+fn a_version_that_is_a_frame_late_is_warned_of() {
+    let clip = repository("fixtures/parking.mp4");
+    let dir = temp_dir();
+    let measured = |name: &str, filter: &str| {
+        let version = dir.path().join(name);
+        let mut tool = ffmpeg();
+        tool.arg("-i").arg(&clip).args(["-vf", filter]);
+        run_tool(tool.args(X264).arg(&version));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
+        command.arg("evaluate").arg(&clip).arg("--truth");
+        command
+            .arg(repository("fixtures/parking.csv"))
+            .arg("--redacted")
+            .arg(&version);
+        run(&mut command).succeeded().stderr
+    };
+    let late = "tpad=start=1:start_mode=clone,trim=end_frame=205";
+    let said = measured("late.mp4", late);
+    assert!(said.contains("1 frame(s) late"), "{said}");
+    let said = measured(
+        "same.mp4",
+        "drawbox=x=300:y=200:w=90:h=80:t=fill:color=gray",
+    );
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
 fn other_pictures_are_not_taken_for_redaction() {
     let setting = setting();
     let version = setting.folder.path().join("other.mp4");

@@ -12,6 +12,7 @@
 //! Invariant: boxes that the truth marks as to be ignored neither leak nor count as redacted without need, and what is
 //! detected there is neither right nor wrong.
 
+mod alignment;
 mod coco;
 mod coverage;
 mod evaluation;
@@ -23,6 +24,7 @@ mod pixels;
 mod results;
 mod truth;
 
+pub use alignment::Alignment;
 pub use coco::{Picture, Pictures};
 pub use coverage::{Altered, Redacted, Regions};
 pub use evaluation::{BoxResult, ENOUGH, Evaluation, Seen};

@@ -69,6 +69,11 @@ impl Luma {
         (self.width, self.height)
     }
 
+    /// Row `y`, which must be one of its rows.
+    pub(super) fn row(&self, y: usize) -> &[u8] {
+        &self.data[y * self.width..][..self.width]
+    }
+
     /// Means of 3 × 3 pixels, fewer at the edges.
     fn smoothed(&self) -> Vec<f32> {
         let (width, height) = (self.width, self.height);

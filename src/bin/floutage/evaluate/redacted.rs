@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use floutage::evaluate::{Difference, Evaluation, Luma, Pictures, Seen};
+use floutage::evaluate::{Alignment, Difference, Evaluation, Luma, Pictures, Seen};
 use floutage::media::frames::Frames;
 use floutage::media::picture::look_at;
 
@@ -56,10 +56,12 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
     let mut originals = Frames::of(&subject.input, &STOP, Luma::of)?;
     let mut others = Frames::of(path, &STOP, Luma::of)?;
     let mut evaluation = subject.evaluation();
+    let mut alignment = Alignment::default();
     for index in 0.. {
         // Both are asked, so that a file that cannot be read says so itself.
         match (originals.next().transpose()?, others.next().transpose()?) {
             (Some(original), Some(other)) => {
+                alignment.add(&original, &other);
                 add(&mut evaluation, subject, index, (&original, &other))
                     .map_err(|error| anyhow!("{}: frame {}: {error}", path.display(), index + 1))?;
             }
@@ -80,6 +82,15 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
         }
     }
     subject.check_length(evaluation.frames as usize)?;
+    if let Some(late) = alignment.late_by() {
+        let way = if late > 0 { "late" } else { "early" };
+        say::err(&format!(
+            "warning: {}: it fits much better {} frame(s) {way}. As it is, all that moves counts as redacted, and the \
+             figures mean nothing: make both videos begin with the same frame.",
+            path.display(),
+            late.abs()
+        ));
+    }
     Ok(evaluation)
 }
 
