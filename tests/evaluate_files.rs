@@ -244,6 +244,15 @@ fn pictures_are_measured_by_run_results_and_redacted_version() {
     let folder = temp_dir();
     let pictures = pictures(folder.path());
     let truth = folder.path().join("truth.json");
+    evaluate(&pictures, &folder.path().join("clip.mkv"), &[]).failed(&["clip.mkv"]);
+    let as_csv = write(folder.path(), "truth.csv", &csv(&boxes(&scene())));
+    evaluate(&pictures, &as_csv, &[]).failed(&["truth.csv", "COCO's JSON"]);
+    evaluate(
+        &pictures,
+        &truth,
+        &["--sweep", "margin=0,1,look-ahead=0,12"],
+    )
+    .failed(&["look-ahead", "no order in time"]);
     let json = evaluate(&pictures, &truth, &[]).succeeded().json();
     let all = [
         ("boxes", json!(3)),
@@ -304,6 +313,49 @@ fn pictures_are_measured_by_run_results_and_redacted_version() {
 }
 
 #[test]
+fn a_clip_where_nothing_is_shows_what_is_redacted_without_need() {
+    let folder = temp_dir();
+    let clip = Clip::new(scene()).write(folder.path(), "clip.mp4");
+    let nothing = "frame,id,left,top,width,height,conf,class,visibility\n";
+    let truth = write(folder.path(), "nothing.csv", nothing);
+    let said = evaluate(&clip, &truth, &["--look-ahead", "0", "--hold", "0"]).succeeded();
+    assert!(said.stderr.contains("no face or plate"), "{}", said.stderr);
+    let json = said.json();
+    let wanted = [
+        ("boxes", json!(0)),
+        ("leak_rate", Value::Null),
+        ("precision", json!(0.0)),
+    ];
+    for class in ["face", "plate"] {
+        check(row(&json, class), &wanted);
+        assert_eq!(json["areas"][class], json["false_areas"][class]);
+        assert!(
+            json["areas"][class].as_u64() >= Some(FRAMES as u64),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn boxes_outside_the_picture_are_not_passed_over_in_silence() {
+    let folder = temp_dir();
+    let clip = Clip::new(scene()).write(folder.path(), "clip.mp4");
+    let text = csv(&boxes(&scene()));
+    let some = format!("{text}4,7,320,10,30,30,1,1,1\n5,7,300,-30,30,30,1,1,1\n");
+    let truth = write(folder.path(), "some.csv", &some);
+    let said = evaluate(&clip, &truth, &[]).succeeded();
+    assert!(
+        said.stderr
+            .contains("2 of 34 boxes lie outside the picture"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(said.json()["boxes_outside_frames"], 2);
+    let truth = write(folder.path(), "all.csv", "1,1,1300,700,40,40,1,1,1\n");
+    evaluate(&clip, &truth, &[]).failed(&["all.csv", "outside the picture", "another size"]);
+}
+
+#[test]
 fn wrong_files_are_named_with_what_is_wrong() {
     let folder = temp_dir();
     let path = |name: &str| folder.path().join(name);
@@ -323,12 +375,12 @@ fn wrong_files_are_named_with_what_is_wrong() {
             text("class.csv", "1,1,0,0,5,5,1,4,1\n"),
             ["class.csv", "--class"],
         ),
-        (text("empty.csv", "\n"), ["empty.csv", "not one box"]),
+        (text("empty.csv", "\n"), ["empty.csv", "it is empty"]),
         (
             text("late.csv", "17,1,0,0,5,5,1,1,1\n"),
             ["late.csv", "only 16 frames"],
         ),
-        (text("truth.json", "{}"), ["truth.json", "line 1"]),
+        (text("truth.json", "{}"), ["truth.json", "MOTChallenge"]),
         (path("none.csv"), ["none.csv", "reading failed"]),
     ] {
         evaluate(&clip, &truth, &[]).failed(&words);

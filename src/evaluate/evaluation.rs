@@ -54,8 +54,10 @@ pub struct Evaluation {
     pub frames: u64,
     /// Frames of which the detections are known.
     pub analysed: u64,
-    /// Every box that counts, in the order of frames.
+    /// Every box that counts and reaches into its frame, in the order of frames.
     pub boxes: Vec<BoxResult>,
+    /// Boxes that would count, but lie wholly outside their frame: nobody sees them.
+    pub beyond: u64,
     /// Class and height of every detection that finds nothing.
     pub wrong: Vec<(Class, f32)>,
     /// Frames of which the redacted areas are known.
@@ -82,6 +84,7 @@ impl Evaluation {
         for (at, it) in truth.iter().enumerate().filter(|(_, it)| it.counts) {
             // Of what reaches over the edge of the picture nobody sees more than is inside.
             let Some(visible) = it.bbox.clip(seen.size.0, seen.size.1) else {
+                self.beyond += 1;
                 continue;
             };
             self.boxes.push(BoxResult {

@@ -8,6 +8,9 @@ use crate::geometry::BBox;
 /// Frames a file may have, over four days at 25 a second.
 const MOST_FRAMES: f64 = 1e7;
 
+/// The usual columns by name.
+pub(super) const NAMES: &str = "frame,id,left,top,width,height,conf,class,visibility";
+
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Record {
@@ -101,6 +104,11 @@ pub(super) fn parse(text: &str, class: Option<Class>) -> Result<Vec<Record>, Str
     let mut columns = Columns::USUAL;
     let mut records = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim_start().starts_with('{') {
+        return Err(format!(
+            "it is JSON; MOTChallenge CSV is needed, lines of {NAMES}"
+        ));
+    }
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         let at = |problem: String| format!("line {}: {problem}", index + 1);

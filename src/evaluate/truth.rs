@@ -46,9 +46,15 @@ impl Truth {
 
     /// As [`read_as`](Self::read_as), from text.
     ///
-    /// Errors: which line is wrong; a file without boxes.
+    /// Errors: which line is wrong; a file without lines. One with the names of the columns alone says that nothing is there.
     pub fn parse(text: &str, class: Option<Class>) -> Result<Self, String> {
         let mut truth = Self::default();
+        if text.trim_start_matches('\u{feff}').trim().is_empty() {
+            return Err(format!(
+                "it is empty; where nothing is, it must say so by the line {} alone",
+                mot::NAMES
+            ));
+        }
         for record in mot::parse(text, class)? {
             let counts = record.confidence > 0.0;
             let track = u64::try_from(record.track).map_err(|_| {
@@ -73,11 +79,6 @@ impl Truth {
                 ));
             }
             truth.add(record.frame, found);
-        }
-        if truth.frames.is_empty() {
-            return Err(
-                "there is not one box in it; a clip where nothing is needs no truth".to_owned(),
-            );
         }
         Ok(truth)
     }
@@ -124,10 +125,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clip_where_nothing_is_has_a_truth() {
+        let truth = Truth::parse(&format!("{}\n", mot::NAMES), None).unwrap();
+        assert_eq!(truth.frames(), 0);
+    }
+
+    #[test]
     fn what_is_no_truth_is_refused() {
         let error = |text: &str| Truth::parse(text, None).unwrap_err();
-        assert!(error("").contains("not one box"));
-        assert!(error("frame,id,left,top,width,height,conf,class\n").contains("not one box"));
+        assert!(error("\u{feff}\n").contains("it is empty"));
+        assert!(error("{\"images\": []}").contains("MOTChallenge"));
         assert!(error("1,5,1,2,3,4,1,1,1\n1,5,9,2,3,4,1,1,1\n").contains("track 5 has two face"));
         assert!(error("1,-1,1,2,3,4,1,1,1\n").contains("has no track"));
         assert!(error("1,1,1,1,2,2,1,1,1\n1,1,1\n").starts_with("line 2: "));

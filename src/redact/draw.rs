@@ -55,27 +55,60 @@ fn glyph(character: char) -> Option<[u8; 5]> {
     })
 }
 
-/// Writes `text` into the top left corner of `area`, in pixels of `size`, as far as there is room in the frame. Characters
-/// without a glyph are left out.
+/// The first place for a label of `width` by `height` in, above, below or beside `area` that lies in the frame and meets
+/// none of the labels `written`.
+fn place(
+    area: PixelBox,
+    (width, height): (usize, usize),
+    frame: (usize, usize),
+    written: &[PixelBox],
+) -> Option<PixelBox> {
+    let PixelBox { x1, y1, x2, y2 } = area;
+    let starts = [
+        Some((x1, y1)),
+        y1.checked_sub(height).map(|top| (x1, top)),
+        Some((x1, y2)),
+        Some((x2, y1)),
+        x1.checked_sub(width).map(|left| (left, y1)),
+    ];
+    let boxes = starts.into_iter().flatten().map(|(x1, y1)| PixelBox {
+        x1,
+        y1,
+        x2: x1 + width,
+        y2: y1 + height,
+    });
+    let meets =
+        |a: &PixelBox, b: &PixelBox| a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2;
+    boxes
+        .filter(|it| it.x2 <= frame.0 && it.y2 <= frame.1)
+        .find(|it| !written.iter().any(|other| meets(it, other)))
+}
+
+/// Writes `text`, in pixels of `size`, in the top left corner of `area`, or beside it where one of the labels `written` is;
+/// not at all where there is no room. Characters without a glyph are left out.
 pub(super) fn label(
     frame: &mut FrameMut<'_>,
     area: PixelBox,
     size: usize,
     class: Class,
     text: &str,
+    written: &mut Vec<PixelBox>,
 ) {
-    let (width, height) = (frame.width(), frame.height());
+    let glyphs: Vec<_> = text.chars().filter_map(glyph).collect();
+    let needed = ((3 + 4 * glyphs.len()) * size, 9 * size);
+    let space = (frame.width(), frame.height());
+    let Some(area) = place(area, needed, space, written).filter(|_| !glyphs.is_empty()) else {
+        return;
+    };
+    written.push(area);
     let top = area.y1 + 2 * size;
-    let glyphs = text.chars().filter_map(glyph);
-    for (index, glyph) in glyphs.enumerate() {
+    for (index, glyph) in glyphs.into_iter().enumerate() {
         let left = area.x1 + (2 + 4 * index) * size;
         for (row, bits) in glyph.into_iter().enumerate() {
             for column in (0..3).filter(|column| bits >> (2 - column) & 1 == 1) {
                 let (x1, y1) = (left + column * size, top + row * size);
-                let (x2, y2) = ((x1 + size).min(width), (y1 + size).min(height));
-                if x1 < x2 && y1 < y2 {
-                    rectangle(frame, PixelBox { x1, y1, x2, y2 }, colour(class));
-                }
+                let (x2, y2) = (x1 + size, y1 + size);
+                rectangle(frame, PixelBox { x1, y1, x2, y2 }, colour(class));
             }
         }
     }
@@ -97,5 +130,29 @@ fn rectangle(frame: &mut FrameMut<'_>, area: PixelBox, rgb: [u8; 3]) {
                 to.copy_from_slice(value);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_do_not_lie_on_each_other() {
+        let area = PixelBox {
+            x1: 20,
+            y1: 20,
+            x2: 60,
+            y2: 60,
+        };
+        let (size, frame) = ((22, 18), (100, 80));
+        let mut written = Vec::new();
+        for wanted in [(20, 20), (20, 2), (20, 60), (60, 20)] {
+            let found = place(area, size, frame, &written).unwrap();
+            assert_eq!((found.x1, found.y1), wanted);
+            written.push(found);
+        }
+        // To the left it would begin outside the frame.
+        assert_eq!(place(area, size, frame, &written), None);
     }
 }

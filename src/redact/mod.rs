@@ -196,8 +196,9 @@ impl Redactor {
     }
 
     /// Draws the outlines of `regions`, for tuning: the box as detected thick, the box with its margin
-    /// thin, and the label of each region, if there is one, in it: digits and small letters. To be called after
-    /// [`redact`](Self::redact); regions without a valid box are skipped.
+    /// thin, and the label of each region, if there is one, in it or, where another label is there, beside it: digits and
+    /// small letters. To be called after [`redact`](Self::redact); regions without a valid box are skipped, and labels for
+    /// which there is no room.
     pub fn draw(&self, frame: &mut FrameMut<'_>, regions: &[Region], labels: &[String]) {
         let (width, height) = (frame.width(), frame.height());
         let thin = (width.max(height) / 1000).max(1);
@@ -206,6 +207,7 @@ impl Redactor {
             .map(String::as_str)
             .chain(std::iter::repeat(""));
         let labelled = regions.iter().zip(labels);
+        let mut written = Vec::new();
         for (region, label) in labelled.filter(|(region, _)| region.bbox.is_valid()) {
             let margin = self.settings.class(region.class).margin;
             let boxes = [(region.bbox.dilate(margin), thin), (region.bbox, 2 * thin)];
@@ -215,7 +217,7 @@ impl Redactor {
                 }
             }
             if let Some(area) = region.bbox.outward(width, height) {
-                draw::label(frame, area, 2 * thin, region.class, label);
+                draw::label(frame, area, 2 * thin, region.class, label, &mut written);
             }
         }
     }

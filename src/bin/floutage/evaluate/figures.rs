@@ -47,23 +47,23 @@ pub fn all(evaluation: &Evaluation) -> Value {
         let tracks = tracks.iter().filter(|track| track.class == class);
         tracks.map(track_figures).collect()
     });
+    // What nothing is known of is null, not 0.
+    let areas = |of: [u64; Class::ALL.len()]| {
+        (evaluation.with_areas > 0).then(|| by_class(&|class| of[class as usize].into()))
+    };
     let mut all = json!({
         "frames": evaluation.frames,
         "frames_analysed": evaluation.analysed,
         "classes": classes,
         "tracks": tracks,
         "over_redaction": evaluation.over_redaction(),
-        "areas": null,
-        "false_areas": null,
+        "boxes_outside_frames": evaluation.beyond,
+        "areas": areas(evaluation.areas),
+        "false_areas": areas(evaluation.false_areas),
         "false_areas_per_frame": evaluation
             .false_areas_per_frame()
             .map(|areas| areas.iter().sum::<f64>()),
     });
-    if evaluation.with_areas > 0 {
-        all["areas"] = by_class(&|class| evaluation.areas[class as usize].into()).into();
-        all["false_areas"] =
-            by_class(&|class| evaluation.false_areas[class as usize].into()).into();
-    }
     if let (true, Some(all)) = (evaluation.pictures, all.as_object_mut()) {
         all.remove("tracks");
     }

@@ -115,7 +115,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
 impl Args {
     fn measure(&self, subject: &Subject, base: &Chosen) -> Result<Outcome> {
         let evaluation = if let Some(sweep) = &self.sweep {
-            return Ok(Outcome::Many(sweep.run(subject, base)?));
+            let swept = sweep.run(subject, base)?;
+            if let Some(point) = swept.points.first() {
+                subject.check_boxes(&point.evaluation)?;
+            }
+            return Ok(Outcome::Many(swept));
         } else if let Some(file) = &self.results {
             let settings = results::as_they_are(&self.redaction, &base.redaction);
             results::evaluate(subject, file, self.class, &base.detector, &settings)?
@@ -125,6 +129,7 @@ impl Args {
             let found = subject.find(self.detector.open()?, &base.redaction, base.tracking)?;
             subject.compare(&found, &base.redaction)
         };
+        subject.check_boxes(&evaluation)?;
         Ok(Outcome::One(evaluation))
     }
 

@@ -37,7 +37,7 @@ fn add(
     subject: &Subject,
     index: usize,
     (original, other): (&Luma, &Luma),
-) -> floutage::Result<()> {
+) -> Result<(), String> {
     let difference = Difference::between(original, other)?;
     let seen = Seen {
         size: original.size(),

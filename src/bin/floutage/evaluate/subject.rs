@@ -13,6 +13,7 @@ use floutage::media::regions::{Found, find_regions};
 use floutage::redact::{Region, Settings};
 
 use super::STOP;
+use crate::say;
 
 /// What is measured.
 pub struct Subject {
@@ -66,6 +67,26 @@ impl Subject {
             Kind::Video(truth) => truth.frame(index),
             Kind::Pictures(pictures) => pictures.truth.frame(index),
         }
+    }
+
+    /// Refuses a truth of which all boxes lie outside the picture, and says when some do, or when there are none.
+    pub fn check_boxes(&self, evaluation: &Evaluation) -> Result<()> {
+        let (inside, beyond) = (evaluation.boxes.len(), evaluation.beyond);
+        let truth = self.truth_file.display();
+        if beyond > 0 && inside == 0 {
+            bail!("{truth}: every box lies outside the picture; is it of a clip of another size?");
+        }
+        if beyond > 0 {
+            say::err(&format!(
+                "warning: {truth}: {beyond} of {} boxes lie outside the picture, and are left out; is it of a clip of another size?",
+                inside as u64 + beyond
+            ));
+        } else if inside == 0 {
+            say::err(&format!(
+                "warning: {truth}: there is no face or plate in it that counts; only what is redacted without need is measured"
+            ));
+        }
+        Ok(())
     }
 
     /// Refuses a truth that goes on after the last of `frames`: it is of another clip.

@@ -19,7 +19,7 @@ use floutage::redact::Settings;
 use serde_json::{Value, json};
 
 use super::figures;
-use super::subject::{Findings, Subject};
+use super::subject::{Findings, Kind, Subject};
 
 /// Most combinations that are run.
 const MOST: usize = 1000;
@@ -239,6 +239,14 @@ impl Sweep {
 
     /// Runs all combinations, each with the other settings of `base`.
     pub fn run(&self, subject: &Subject, base: &Chosen) -> Result<Swept> {
+        if let (Kind::Pictures(_), Some((name, _))) = (
+            &subject.kind,
+            self.0
+                .iter()
+                .find(|it| OF_TRACKING.contains(&it.0.as_str())),
+        ) {
+            bail!("--sweep {name}: it changes nothing in pictures, which have no order in time");
+        }
         let mut detector: Option<(DetectorSettings, SharedDetector)> = None;
         let mut findings: Option<(DetectorSettings, Tracking, Findings)> = None;
         let mut points = Vec::new();
