@@ -40,6 +40,7 @@ fn json_says_the_same() {
     let checks = report["checks"].as_array().expect("there are checks");
     for (group, name) in [
         ("GStreamer", "H.264 encoder"),
+        ("GStreamer", "gateway: pushing by RTSP"),
         ("ONNX Runtime", "library"),
         ("Machine", "cores"),
     ] {

@@ -158,7 +158,7 @@ class Sampler:
     def decorate(self, pixels, boxes, vehicles):
         """Draws distractors, heads and plates onto a view; gives its boxes afterwards."""
         boxes = self.add_distractor(pixels, boxes)
-        if self.heads and self.rng.random() < 0.3:
+        if self.heads and self.rng.random() < 0.35:
             boxes = self.add_head(pixels, boxes)
         # Where plates are unknown, a drawn one would stand against nothing learned as background.
         known = not ((boxes[:, 0] == PLATE) & (boxes[:, 5] == 1) & covers(boxes, len(pixels))).any()
@@ -189,7 +189,8 @@ class Sampler:
     def add_head(self, pixels, boxes):
         rng, side = self.rng, len(pixels)
         patch, face = self.heads[rng.integers(len(self.heads))]
-        across = patch.shape[1] if face is None else face[2] - face[0]
+        # What is no face is half of its patch, about.
+        across = patch.shape[1] / 2 if face is None else face[2] - face[0]
         scale = log_uniform(rng, 5, 0.6 * side) / across
         size = np.array(patch.shape[1::-1]) * scale
         centre = rng.uniform(0, side, 2)

@@ -57,7 +57,7 @@ def arguments():
     add("--sources", type=json.loads, default=None, help='weights of the sources, as {"street": 2, "web": 1}')
     add("--hard", help="list that mine.py wrote: show these places more often")
     add("--unsure", help="list that mine.py wrote: learn nothing at these places")
-    add("--heads", help="folder of rendered heads (see heads.py)")
+    add("--heads", nargs="+", default=[], help="folders of rendered heads (see heads.py)")
     add("--save-minutes", type=float, default=3, help="minutes between checkpoints")
     add("--log-steps", type=int, default=50, help="steps between two lines of the log")
     add("--seed", type=int, default=0)
@@ -139,7 +139,7 @@ def run(rank, args, pictures, model, hard, port):
         average = Average(model, saved["average"])
         step, crops, before = saved["step"], saved["crops"], saved["seconds"]
 
-    rendered = heads.read(args.heads) if args.heads else ()
+    rendered = [head for folder in args.heads for head in heads.read(folder)]
     # Another stream of crops after each resumption, and for each rank.
     seed = [args.seed, rank, step]
     sampler = Sampler(pictures, args.side, seed, args.sources, hard, rendered)

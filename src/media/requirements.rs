@@ -14,6 +14,7 @@ const GOOD: &str = "gstreamer1.0-plugins-good";
 const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
 const LIBAV: &str = "gstreamer1.0-libav";
+const RTSP: &str = "gstreamer1.0-rtsp";
 
 /// What an element does in a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,8 @@ pub enum Role {
     Muxer,
     /// Needed only where sound is kept.
     Audio,
+    /// Needed only by the gateway.
+    Gateway,
 }
 
 impl Role {
@@ -45,6 +48,7 @@ impl Role {
             Self::Encoder => "encoder",
             Self::Muxer => "muxer",
             Self::Audio => "audio element",
+            Self::Gateway => "gateway element",
         }
     }
 }
@@ -186,6 +190,19 @@ pub const ALL: &[Requirement] = requirements! {
     Audio "AAC in --audio keep" optional: "aacparse" GOOD;
     Audio "Opus in --audio keep" optional: "opusparse" BAD;
     Audio "encoding in --audio keep" optional: "opusenc" BASE, "avenc_aac" LIBAV, "vorbisenc" BASE;
+    Gateway "cameras by RTSP" optional: "rtspsrc" GOOD;
+    Gateway "H.264 from cameras" optional: "rtph264depay" GOOD;
+    Gateway "H.265 from cameras" optional: "rtph265depay" GOOD;
+    Gateway "cameras by HTTP" optional: "souphttpsrc" GOOD;
+    Gateway "MJPEG over HTTP" optional: "multipartdemux" GOOD;
+    Gateway "local cameras" optional: "v4l2src" GOOD;
+    Gateway "files in real time" optional: "clocksync" CORE;
+    Gateway "serving H.264" optional: "rtph264pay" GOOD;
+    Gateway "serving H.265" optional: "rtph265pay" GOOD;
+    Gateway "pushing by RTSP" optional: "rtspclientsink" RTSP;
+    Gateway "pushing by SRT" optional: "srtsink" BAD;
+    Gateway "MPEG-TS for SRT" optional: "mpegtsmux" BAD;
+    Gateway "pictures in the page" optional: "jpegenc" GOOD;
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use floutage::detect::registry::Registry;
 use floutage::detect::session::{self, Provider, Session, SessionOptions};
-use floutage::media::requirements::{self, OLDEST_GSTREAMER};
+use floutage::media::requirements::{self, OLDEST_GSTREAMER, Role};
 use serde::Serialize;
 
 /// Check GStreamer, encoders, ONNX Runtime, models and processors, and say how to mend what is missing.
@@ -147,7 +147,8 @@ fn check_gstreamer(checks: &mut Vec<Check>) {
     );
     for requirement in requirements::ALL {
         let name = match requirement.role {
-            requirements::Role::Every | requirements::Role::Audio => requirement.of.to_string(),
+            Role::Every | Role::Audio => requirement.of.to_string(),
+            Role::Gateway => format!("gateway: {}", requirement.of),
             role => format!("{} {}", requirement.of, role.name()),
         };
         let check = match requirement.available() {
