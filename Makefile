@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz clean test-kills faults attack
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz deny clean test-kills faults attack
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -36,6 +36,12 @@ deb: ## Make the Debian package in target/debian
 
 test-deb: deb ## Install the Debian package in a clean Debian 12 and run `floutage doctor` there (as root)
 	@packaging/test-deb.sh
+
+deny: ## Check licences, sources and bans of all dependencies (installs cargo-deny if missing)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@cargo deny --config packaging/deny.toml check licenses bans sources
+	@echo "deny: advisories were not checked; with network: cargo deny --config packaging/deny.toml check advisories"
+
 test-kills: setup ## Kill a batch of 50 clips a hundred times
 	@FLOUTAGE_KILLS=100 FLOUTAGE_KILL_CLIPS=50 cargo test --locked --test batch_kill -- --nocapture
 

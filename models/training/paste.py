@@ -12,7 +12,7 @@ def quad(centre, width, height, rng, turn=0.5, roll=5.0):
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float) * (width / 2, height / 2)
     angle = rng.uniform(-turn, turn)
     corners[:, 1] *= 1 + 0.35 * angle * np.sign(corners[:, 0])
-    corners[:, 0] *= max(0.45, np.cos(1.9 * angle))
+    corners[:, 0] *= max(0.3, np.cos(1.9 * angle))
     corners[:, 1] += rng.normal(0, 0.05) * corners[:, 0]
     tilt = np.deg2rad(rng.normal(0, roll))
     turned = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])

@@ -211,6 +211,8 @@ class Sampler:
         aspect = patch.shape[1] / patch.shape[0]
         large = (boxes[:, 0] == PLATE) & (boxes[:, 5] == 0) & (boxes[:, 3] - boxes[:, 1] >= 7)
         replaced = None
+        # Now and then from far aside, as at the kerb.
+        turn = 0.66 if rng.random() < 0.25 else 0.5
         if large.any() and rng.random() < 0.6:
             replaced = int(rng.choice(np.flatnonzero(large)))
             x1, y1, x2, y2 = boxes[replaced, 1:5]
@@ -223,10 +225,14 @@ class Sampler:
             if width < 9:
                 return boxes
             centre = x1 + (x2 - x1) * rng.uniform(0.25, 0.75), y1 + (y2 - y1) * rng.uniform(0.5, 0.9)
-            corners = paste.quad(centre, width, width / aspect, rng)
+            corners = paste.quad(centre, width, width / aspect, rng, turn=turn)
+        elif not len(boxes) and rng.random() < 0.25:
+            # A plate that fills the view, nearly.
+            width = log_uniform(rng, 0.35 * side, 0.95 * side) * min(1, aspect / 2)
+            corners = paste.quad(rng.uniform(0.4, 0.6, 2) * side, width, width / aspect, rng)
         else:
             height = log_uniform(rng, 4.5, min(56, 0.16 * side))
-            corners = paste.quad(rng.uniform(0, side, 2), height * aspect, height, rng)
+            corners = paste.quad(rng.uniform(0, side, 2), height * aspect, height, rng, turn=turn)
         box = np.concatenate([corners.min(0), corners.max(0)])
         others = boxes if replaced is None else np.delete(boxes, replaced, 0)
         if paste.touches(others, box) or paste.paste(pixels, patch, corners, rng) is None:
