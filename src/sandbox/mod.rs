@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-pub use memory::{lock_memory, no_dumps};
+pub use memory::{lock_memory, no_dumps, return_freed_frames};
 pub use places::system_places;
 pub use rules::landlock_version;
 

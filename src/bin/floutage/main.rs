@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     // ONNX Runtime starts what reports to its makers, and writes a file for it, before it can be told not to.
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    if let Err(error) = floutage::sandbox::return_freed_frames() {
+        say::err(&format!("warning: {error}"));
+    }
     let cli = cli::Cli::parse();
     logging::start(cli.command.is_quiet());
     match cli.command.run() {
