@@ -168,11 +168,11 @@ def main():
 
         card, kept = os.path.join(folder, "card.md"), os.path.join(folder, "kept.json")
         with open(card, "w", encoding="utf-8") as file:
-            file.write("# Card\n\n<!-- figures: drawn -->\nold\n<!-- end of figures -->\n\nAfter.\n")
+            file.write("# Card\n\n<!-- figures: drawn -->\nto be replaced\n<!-- end of figures -->\n\nAfter.\n")
         call("card.py", "--model", "drawn", "--val", figures, "--figures", kept, "--card", card)
         with open(card, encoding="utf-8") as file:
             text = file.read()
-        expect("old" not in text and f"| all | {labelled} |" in text and "After." in text, "the card gets the figures")
+        expect("to be replaced" not in text and f"| all | {labelled} |" in text and "After." in text, "the card gets the figures")
 
         hard = os.path.join(folder, "hard.json")
         unsure = os.path.join(folder, "unsure.json")
