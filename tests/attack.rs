@@ -201,8 +201,9 @@ fn reversible_settings_are_refused_until_they_are_accepted() {
         refused(
             &outcome,
             &[
-                "--i-accept-reversible",
-                "--style fill",
+                "levels = ",
+                "i-accept-reversible",
+                "style fill",
                 "not safe from attackers",
             ],
         );

@@ -379,6 +379,54 @@ fn the_gate_can_end_the_stream() {
 }
 
 #[test]
+fn settings_that_can_be_reversed_keep_the_elements_from_starting() {
+    floutage::init().expect("GStreamer starts");
+    let outcome = |element: &str, settings: &str| {
+        let line = format!("videotestsrc num-buffers=2 ! {element} {settings} ! fakesink");
+        let pipeline = gst::parse::launch(&line).expect("parses");
+        let started = pipeline.set_state(gst::State::Paused);
+        let bus = pipeline.bus().expect("a bus");
+        let message = bus.timed_pop_filtered(
+            gst::ClockTime::from_seconds(30),
+            &[gst::MessageType::AsyncDone, gst::MessageType::Error],
+        );
+        let problem = match message.as_deref().map(gst::MessageRef::view) {
+            Some(gst::MessageView::Error(error)) => Some(error.error().to_string()),
+            _ => None,
+        };
+        assert_eq!(started.is_err(), problem.is_some(), "{line}");
+        pipeline.set_state(gst::State::Null).expect("stops");
+        problem
+    };
+    for element in ["floutageredact", "floutagebin name=bin"] {
+        for weak in [
+            "levels=8",
+            "style=mosaic levels=2 cells=1",
+            "levels=2 plate-style=blur face-style=fill",
+            "i-accept-reversible=true levels=3 i-accept-reversible=false",
+        ] {
+            let problem = outcome(element, weak).expect("it does not start");
+            for part in [
+                "levels = ",
+                "i-accept-reversible",
+                "not safe from attackers",
+            ] {
+                assert!(problem.contains(part), "{weak}: {problem}");
+            }
+        }
+    }
+    for fine in [
+        "",
+        "levels=8 style=fill",
+        "style=mosaic",
+        "levels=8 i-accept-reversible=true",
+        "i-accept-reversible=true levels=8",
+    ] {
+        assert_eq!(outcome("floutageredact", fine), None, "{fine}");
+    }
+}
+
+#[test]
 fn flush_and_caps_changes_in_mid_stream_lose_no_protection() {
     let bin = bin(|_| Step::Find);
     let mut harness = harness(&bin);

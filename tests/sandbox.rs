@@ -4,12 +4,11 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::clip::Clip;
-use common::program::{Run, names, redact, run};
+use common::program::{Run, names, redact, run, without_landlock};
 use common::scene::Scene;
 use common::{run_tool, skip, temp_dir};
 use floutage::sandbox::{Confinement, Sandbox, landlock_version};
@@ -208,25 +207,6 @@ fn pictures_are_redacted_in_a_confined_process_too() {
     let outcome = run(redact(&input, &dir.path().join("out.png")).arg("--json")).succeeded();
     if landlock_version() >= 6 {
         assert_eq!(confinement(&outcome), "full");
-    }
-}
-
-/// `command` on a kernel without Landlock: a filter that `command` inherits makes the system call unknown.
-fn without_landlock(command: &mut Command) -> &mut Command {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let program: BpfProgram = SeccompFilter::new(
-        [(libc::SYS_landlock_create_ruleset, Vec::new())].into(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::ENOSYS as u32),
-        std::env::consts::ARCH
-            .try_into()
-            .expect("a known processor"),
-    )
-    .and_then(TryInto::try_into)
-    .expect("a filter");
-    // SAFETY: between fork and exec only system calls are made.
-    unsafe {
-        command.pre_exec(move || seccompiler::apply_filter(&program).map_err(std::io::Error::other))
     }
 }
 

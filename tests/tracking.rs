@@ -401,6 +401,7 @@ fn many_frames_of_a_track_show_one_set_of_cells() {
     let bin = bin(3, 3, |_| Some(true));
     bin.set_property("face-style", "mosaic");
     bin.set_property("levels", 8u32);
+    bin.set_property("i-accept-reversible", true);
     bin.set_property("face-shape", "rectangle");
     bin.set_property("face-margin", 0f32);
     bin.set_property("feather", 0f32);

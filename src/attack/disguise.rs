@@ -130,6 +130,7 @@ pub(super) fn redactor(style: Style, cells: usize, levels: usize) -> Result<Reda
         feather: 0.0,
         cells,
         levels,
+        accept_reversible: true,
         ..Settings::default()
     })
 }

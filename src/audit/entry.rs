@@ -88,6 +88,12 @@ pub enum Event {
         bytes: u64,
         /// After so many days.
         days: f64,
+        /// Whose recordings, as the operator calls the source.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        source: Option<String>,
+        /// When the youngest of them began; nothing older of that source is left.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        through: Option<String>,
     },
 }
 
@@ -157,7 +163,7 @@ impl ModelIdentity {
 }
 
 /// What did it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     /// This program.
     pub floutage: String,
@@ -168,19 +174,27 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Those of this process.
-    pub fn current() -> Self {
+    /// Those of a process that does not detect: without ONNX Runtime, which asking would start.
+    pub fn of_program() -> Self {
         let (major, minor, micro, _) = gst::version();
         Self {
             floutage: env!("CARGO_PKG_VERSION").to_owned(),
             gstreamer: format!("{major}.{minor}.{micro}"),
+            onnxruntime: String::new(),
+        }
+    }
+
+    /// Those of this process.
+    pub fn current() -> Self {
+        Self {
             onnxruntime: session::runtime_version().unwrap_or_default(),
+            ..Self::of_program()
         }
     }
 }
 
 /// One finished output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Redacted {
     /// What it is: `video`, `picture`, `segment`, `stream`.
     pub what: String,
@@ -219,6 +233,16 @@ pub struct Redacted {
     pub duration_s: f64,
     /// How the process was confined, as [`crate::sandbox::Confinement`] says it.
     pub confinement: String,
+    /// When the first picture of a recording was taken: UTC, to the millisecond. With the source it names the file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begin: Option<String>,
+    /// When its last picture ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub end: Option<String>,
+    /// The program ended while the file was written: the entry was made at the next start from what the file then held, and
+    /// of its regions there is no count. Without an output there was no file.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub unfinished: bool,
 }
 
 impl Redacted {
@@ -226,16 +250,6 @@ impl Redacted {
     pub fn counts(what: &str, report: &Report) -> Self {
         Self {
             what: what.to_owned(),
-            input: None,
-            source: None,
-            output: None,
-            versions: Versions {
-                floutage: String::new(),
-                gstreamer: String::new(),
-                onnxruntime: String::new(),
-            },
-            models: Vec::new(),
-            settings: serde_json::Value::Null,
             frames: report.frames,
             faces: report.regions.face,
             plates: report.regions.plate,
@@ -245,7 +259,7 @@ impl Redacted {
             streams_dropped: report.streams_dropped.clone(),
             audio_kept: report.audio_kept,
             duration_s: report.duration_s,
-            confinement: String::new(),
+            ..Self::default()
         }
     }
 }

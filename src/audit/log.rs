@@ -1,7 +1,7 @@
 //! Appending to a log.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -118,6 +118,41 @@ impl Log {
     pub fn prepare(&self) -> Result<()> {
         let mut open = self.open()?;
         self.begin(&mut open).map(|_| ())
+    }
+
+    /// A folder for notes of what is to be recorded, made if it is not there; the log is then ready to be appended to.
+    ///
+    /// Errors: as [`Log::append`].
+    pub fn notes(&self) -> Result<PathBuf> {
+        let mut open = self.open()?;
+        let (id, _) = self.begin(&mut open)?;
+        let folder = self.notes_of(&id);
+        fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, "making", source))?;
+        Ok(folder)
+    }
+
+    /// Where notes of the log `id` are.
+    pub fn notes_of(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.open"))
+    }
+
+    /// Calls `see` for every entry that can be read, unchecked.
+    ///
+    /// Errors: [`Error::Io`] when the log cannot be read.
+    pub fn events(&self, mut see: impl FnMut(Event)) -> Result<()> {
+        let error = |source| Error::io(&self.path, "reading", source);
+        let file = File::open(&self.path).map_err(error)?;
+        for line in BufReader::new(file).split(b'\n') {
+            let line = line.map_err(error)?;
+            let entry = std::str::from_utf8(&line)
+                .ok()
+                .and_then(seal::Sealed::parse)
+                .and_then(|sealed| serde_json::from_str::<Entry>(&sealed.text).ok());
+            if let Some(entry) = entry {
+                see(entry.event);
+            }
+        }
+        Ok(())
     }
 
     /// Makes a new key and records it; the old one is removed.

@@ -25,6 +25,7 @@ mod log;
 mod place;
 mod report;
 mod seal;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -34,3 +35,4 @@ pub use entry::{Event, FileIdentity, ModelIdentity, Redacted, Versions};
 pub use log::{Appended, Log};
 pub use place::state_folder;
 pub use report::{Language, page};
+pub use settings::settings;

@@ -309,7 +309,7 @@ fn installed(html: &mut String, checked: &Checked, outputs: &[&Redacted], langua
         "<h2>{}</h2><table>",
         say("What was installed", "Ce qui était installé")
     );
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         let _ = write!(
             html,
             "<tr><th>{}</th><td><code>{}</code></td></tr>",
@@ -394,8 +394,18 @@ fn faults(html: &mut String, checked: &Checked, language: Language) {
                     say("nothing recorded for", "rien d’enregistré pendant")
                 )
             }
-            Event::Purged { files, bytes, days } => format!(
-                "{}: {} {}, {} {}, {days} {}",
+            Event::Purged {
+                files,
+                bytes,
+                days,
+                source,
+                ..
+            } => format!(
+                "{}{}: {} {}, {} {}, {days} {}",
+                source
+                    .as_ref()
+                    .map(|source| format!("{source}: "))
+                    .unwrap_or_default(),
                 say("Purge", "Purge"),
                 language.number(*files),
                 say("files", "fichiers"),
@@ -421,6 +431,14 @@ fn faults(html: &mut String, checked: &Checked, language: Language) {
                     language.number(output.frames_lost),
                 )
             }
+            Event::Redacted(output) if output.unfinished => format!(
+                "{}: {}",
+                output.source.as_deref().unwrap_or_default(),
+                say(
+                    "a recording was cut off, and entered at the next start",
+                    "un enregistrement a été interrompu, et inscrit au démarrage suivant"
+                )
+            ),
             Event::Redacted(_) => continue,
         };
         let _ = write!(

@@ -56,6 +56,8 @@ fn event(index: u64) -> Event {
         files: index,
         bytes: index * 1000,
         days: 30.0,
+        source: None,
+        through: None,
     }
 }
 

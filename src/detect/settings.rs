@@ -1,10 +1,11 @@
 //! Settings of the ONNX detector.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::letterbox::INPUT_STEP;
+use super::places::Surroundings;
 use super::session::Provider;
 use super::tiles::{TileLayout, TileSpec};
 use super::{Certainty, Class};
@@ -136,6 +137,19 @@ impl Default for DetectorSettings {
 }
 
 impl DetectorSettings {
+    /// The folders and files that are read to open the models.
+    pub fn places(&self) -> Vec<PathBuf> {
+        let mut places = Surroundings::current().models_folders(self.models_dir.as_deref());
+        let files = self.models.iter().map(Path::new);
+        // A model's description lies beside it.
+        places.extend(
+            files
+                .filter(|path| path.is_file())
+                .flat_map(|path| [path.to_owned(), path.with_extension("toml")]),
+        );
+        places
+    }
+
     /// Checks every value.
     ///
     /// Errors: [`Error::Setting`] with name, value and allowed range.

@@ -177,7 +177,10 @@ impl Pipeline {
             } => {
                 let redactor: FloutageBin = glib::Object::new();
                 redactor.detect().set_detector(detector.clone());
-                redactor.redact().set_settings((*settings).clone())?;
+                let mut settings = (*settings).clone();
+                // What is only measured shows nobody.
+                settings.accept_reversible |= !matches!(target, Target::File(..));
+                redactor.redact().set_settings(settings)?;
                 tracking.validate()?;
                 redactor.track().set_settings(tracking.settings)?;
                 redactor.set_property("detect-every", tracking.detect_every);

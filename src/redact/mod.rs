@@ -85,9 +85,11 @@ pub struct Redactor {
 impl Redactor {
     /// A redactor.
     ///
-    /// Errors: [`Error::Setting`] when a setting is out of its range.
+    /// Errors: [`Error::Setting`] when a setting is out of its range, or weaker than was accepted
+    /// ([`Settings::check_strength`]).
     pub fn new(settings: Settings) -> Result<Self> {
         settings.validate()?;
+        settings.check_strength()?;
         Ok(Self {
             settings,
             zones: Mutex::new(None),

@@ -121,6 +121,8 @@ pub struct Settings {
     pub fill_colour: [u8; 3],
     /// Areas of every frame that are always filled.
     pub zones: Vec<Zone>,
+    /// Whether [`reversible`](Settings::reversible) settings are wanted all the same.
+    pub accept_reversible: bool,
 }
 
 impl Default for Settings {
@@ -141,6 +143,7 @@ impl Default for Settings {
             levels: 1,
             fill_colour: [128; 3],
             zones: Vec::new(),
+            accept_reversible: false,
         }
     }
 }
@@ -175,6 +178,21 @@ impl Settings {
         Some(format!(
             "{class}s under {style} with {cells}x{cells} cells of {levels} levels are not safe from attackers: {figure}"
         ))
+    }
+
+    /// Checks that nothing attackers can use remains, or that this was accepted. Every redactor begins with it.
+    ///
+    /// Errors: [`Error::Setting`] with what remains and what to do.
+    pub fn check_strength(&self) -> Result<()> {
+        let weakness = Class::ALL.iter().find_map(|class| self.reversible(*class));
+        match weakness.filter(|_| !self.accept_reversible) {
+            None => Ok(()),
+            Some(reason) => Err(Error::setting(
+                "levels",
+                self.levels,
+                format!("1, or the style fill, unless i-accept-reversible is given: {reason}"),
+            )),
+        }
     }
 
     /// Checks that every number is in its range.

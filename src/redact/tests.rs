@@ -157,6 +157,7 @@ fn settings(style: Style, shape: Shape, margin: f32, feather: f32) -> Settings {
         feather,
         fill_colour: [200, 30, 90],
         levels: 8,
+        accept_reversible: true,
         ..Settings::default()
     }
 }
@@ -356,6 +357,7 @@ proptest! {
         let settings = Settings {
             plate: ClassSettings { style: Style::Mosaic, shape: Shape::Rectangle, margin: 0.1 },
             levels: 8,
+            accept_reversible: true,
             ..Settings::default()
         };
         let canvas = Canvas::noise(format, size, 1, seed);
@@ -375,7 +377,7 @@ proptest! {
         format in any_format(), size in any_size(), bands in 2usize..6, zones in any::<bool>(),
         regions in prop::collection::vec(any_region(), 0..6),
     ) {
-        let mut settings = Settings { levels: 8, ..Settings::default() };
+        let mut settings = Settings { levels: 8, accept_reversible: true, ..Settings::default() };
         if zones {
             settings.zones.push("0.1,0.1 0.9,0.3 0.2,0.8".parse().unwrap());
         }
@@ -528,6 +530,10 @@ fn nothing_of_a_region_remains_by_default() {
         };
         settings.face.style = style;
         assert_eq!(settings.reversible(Class::Face).is_none(), safe);
+        let refused = Redactor::new(settings.clone()).map(drop);
+        assert_eq!(refused.is_ok(), safe, "{refused:?}");
+        settings.accept_reversible = true;
+        assert!(Redactor::new(settings.clone()).is_ok());
         assert!(settings.reversible(Class::Plate).is_none());
     }
     assert!(

@@ -45,7 +45,7 @@ impl Cutter {
 }
 
 /// Kind and size of the box that `bytes` begin with; None when they are too few.
-fn header(bytes: &[u8]) -> Option<([u8; 4], usize)> {
+pub fn header(bytes: &[u8]) -> Option<([u8; 4], usize)> {
     let size = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?);
     let kind = bytes.get(4..8)?.try_into().ok()?;
     let size = match size {
@@ -82,6 +82,24 @@ pub fn decode_time(fragment: &[u8]) -> Option<u64> {
         return Some(u64::from_be_bytes(content.get(4..12)?.try_into().ok()?));
     }
     Some(u32::from_be_bytes(content.get(4..8)?.try_into().ok()?).into())
+}
+
+/// How many pictures a fragment has.
+pub fn samples(fragment: &[u8]) -> u64 {
+    let count = || {
+        let content = &fragment[find(fragment, &[b"moof", b"traf", b"trun"])?];
+        Some(u32::from_be_bytes(content.get(4..8)?.try_into().ok()?))
+    };
+    count().unwrap_or(0).into()
+}
+
+/// Sets a fragment's number; nothing changes where it has none.
+pub fn set_sequence(fragment: &mut [u8], sequence: u32) {
+    if let Some(range) = find(fragment, &[b"moof", b"mfhd"])
+        && let Some(number) = fragment[range].get_mut(4..8)
+    {
+        number.copy_from_slice(&sequence.to_be_bytes());
+    }
 }
 
 /// Sets the decode time of a fragment's first picture; false, and nothing changes, where it has none or it does not fit.
@@ -142,6 +160,18 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn fragments_are_numbered_and_their_pictures_counted() {
+        let mut numbered = fragment(0, &[0; 4]);
+        set_sequence(&mut numbered, 7);
+        let at = find(&numbered, &[b"moof", b"mfhd"]).expect("it has one");
+        assert_eq!(numbered[at], [0, 0, 0, 0, 0, 0, 0, 7]);
+        set_sequence(&mut boxed(b"moof", b""), 1);
+        assert_eq!(samples(&numbered), 0, "no run");
+        let run = boxed(b"trun", &[0, 0, 7, 1, 0, 0, 0, 9]);
+        assert_eq!(samples(&boxed(b"moof", &boxed(b"traf", &run))), 9);
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! The running gateway: cameras as the configuration has them, their outputs, and what the page asks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 use super::config::Config;
 use super::config::camera::Camera;
 use super::config::outputs::Recording as RecordingSettings;
 use super::config::{Problem, edit};
+use super::confine::Places;
 use super::fragments::{Muxer, Taker};
 use super::hls::Live;
 use super::push::Pusher;
 use super::record::{self, Recorder, Seen};
 use super::rtsp::Server;
+use super::sealed::{Seal, Sealer};
 use super::state::{CameraSettings, CameraStatus, Recording, Site};
-use super::supervisor::{Supervisor, Workers};
+use super::supervisor::{Shared, Supervisor, Workers};
+use crate::audit::state_folder;
 use crate::error::{Error, Result};
 use crate::gst::lock;
 
@@ -41,6 +44,10 @@ pub struct Gateway {
     workers: Workers,
     server: Server,
     state: Mutex<State>,
+    /// What this process is confined to.
+    places: Mutex<Option<Places>>,
+    /// Ends after all cameras, with everything that they have to say.
+    sealer: Option<Sealer>,
 }
 
 struct State {
@@ -54,12 +61,37 @@ fn all(path: &Path, problems: &[Problem]) -> Error {
     Error::media(path.display().to_string(), lines.join("\n  "))
 }
 
+/// Opens the record `log`.
+fn seal(log: &Path, config: &Config) -> Result<Sealer> {
+    let state = state_folder().ok_or_else(|| {
+        let problem = "there is no home folder for its key: set XDG_STATE_HOME";
+        Error::media(log.display().to_string(), problem)
+    })?;
+    let recorded = |camera: &&Camera| camera.record.enabled == Some(true);
+    let settings = serde_json::json!({
+        "cameras": config.cameras.len(),
+        "recorded": config.cameras.iter().filter(recorded).count(),
+    });
+    Sealer::start(log, &state, settings)
+}
+
 impl Gateway {
     /// Starts what the configuration file `path` describes, with camera processes from `workers`.
     ///
-    /// Errors: the configuration is wrong, or an address cannot be listened on.
+    /// Errors: the configuration is wrong, an address cannot be listened on, or the record that it names cannot be written.
     pub fn start(path: &Path, workers: Workers) -> Result<Self> {
-        let config = Config::read(path).map_err(|problems| all(path, &problems))?;
+        Self::start_with(path, workers, None)
+    }
+
+    /// As [`start`](Self::start), with the record in `log`, if one is given, instead of the one in the configuration.
+    ///
+    /// Errors: as of [`start`](Self::start).
+    pub fn start_with(path: &Path, workers: Workers, log: Option<&Path>) -> Result<Self> {
+        let config = Self::read(path)?;
+        let sealer = log
+            .or(config.audit.log.as_deref())
+            .map(|log| seal(log, &config))
+            .transpose()?;
         let server = Server::start(&config.rtsp)?;
         let gateway = Self {
             path: path.to_owned(),
@@ -69,6 +101,8 @@ impl Gateway {
                 config: config.clone(),
                 cameras: Vec::new(),
             }),
+            places: Mutex::default(),
+            sealer,
         };
         {
             let mut state = lock(&gateway.state);
@@ -78,6 +112,18 @@ impl Gateway {
             }
         }
         Ok(gateway)
+    }
+
+    /// The configuration in the file `path`.
+    ///
+    /// Errors: everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<Config> {
+        Config::read(path).map_err(|problems| all(path, &problems))
+    }
+
+    /// Says to what this process has confined itself: configurations that need more are refused from now on.
+    pub fn is_confined_to(&self, places: Places) {
+        *lock(&self.places) = Some(places);
     }
 
     /// The configuration as it was last taken up.
@@ -120,6 +166,7 @@ impl Gateway {
                 recorded.settings.clone(),
                 recorded.seen.clone(),
                 tell,
+                self.seal(camera, shared)?,
             )));
         }
         let muxer = if takers.is_empty() {
@@ -144,14 +191,39 @@ impl Gateway {
         })
     }
 
+    /// The record of `camera`; none where none is kept.
+    fn seal(&self, camera: &Camera, shared: &Arc<Shared>) -> Result<Option<Seal>> {
+        let Some(sealer) = &self.sealer else {
+            return Ok(None);
+        };
+        let shared = shared.clone();
+        let seen = move || {
+            let report = lock(&shared.report);
+            (report.counts(), report.installed.clone())
+        };
+        sealer.camera(camera, Arc::new(seen)).map(Some)
+    }
+
     /// Takes up the configuration file as it is now: cameras that did not change go on as if nothing had happened.
     ///
     /// Errors: the configuration is wrong; everything goes on as before.
     pub fn reload(&self) -> Result<()> {
-        let config = Config::read(&self.path).map_err(|problems| all(&self.path, &problems))?;
+        let config = Self::read(&self.path)?;
+        if let Some(places) = &*lock(&self.places)
+            && let Some(lacking) = places.lacking(&Places::of(&config, &self.path, None)?)
+        {
+            let problem = format!(
+                "{} is not within what floutage confined itself to when it started: start it again to take up this configuration",
+                lacking.display()
+            );
+            return Err(Error::media(self.path.display().to_string(), problem));
+        }
         let mut state = lock(&self.state);
-        if config.rtsp != state.config.rtsp || config.web != state.config.web {
-            tracing::warn!("[rtsp] and [web] are taken up when floutage is started again");
+        if config.rtsp != state.config.rtsp
+            || config.web != state.config.web
+            || config.audit != state.config.audit
+        {
+            tracing::warn!("[rtsp], [web] and [audit] are taken up when floutage is started again");
         }
         let mut before = std::mem::take(&mut state.cameras);
         for camera in &config.cameras {

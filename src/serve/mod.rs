@@ -5,6 +5,7 @@
 
 mod boxes;
 pub mod config;
+pub mod confine;
 mod filler;
 mod fragments;
 pub mod gateway;
@@ -12,6 +13,7 @@ mod hls;
 mod push;
 mod record;
 mod rtsp;
+pub mod sealed;
 pub mod state;
 pub mod supervisor;
 mod unit;

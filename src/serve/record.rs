@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +14,18 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::boxes::{decode_time, set_decode_time};
+use super::boxes::{decode_time, header, samples, set_decode_time, set_sequence};
 use super::config::outputs::{Recording, Retention};
 use super::fragments::{Fragment, Taker};
+use super::sealed::{Seal, Segment};
 use super::state;
 
 /// Time between two looks at what has to go.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
+/// Nothing recorded for so long is told.
+const GAP: Duration = Duration::from_secs(5);
+/// The longest head of a fragment that is written.
+const HEAD: usize = 64 << 20;
 /// How file names tell their beginning, in UTC.
 const NAME: &str = "%Y-%m-%dT%H-%M-%S%.3fZ";
 
@@ -38,11 +44,14 @@ pub struct Recorder {
     settings: Recording,
     seen: Seen,
     tell: Tell,
+    seal: Option<Seal>,
     init: Vec<u8>,
     filled: bool,
     open: Option<Open>,
     purged: Option<Instant>,
     failing: bool,
+    /// When the last file ended, and why, where it should have gone on.
+    ended: Option<(SystemTime, &'static str)>,
 }
 
 struct Open {
@@ -53,20 +62,26 @@ struct Open {
     begin: SystemTime,
     /// Decode time of its first fragment, from which its own times count.
     zero: u64,
+    /// When its last picture ended.
+    end: SystemTime,
+    segment: Option<Segment>,
+    fragments: u32,
 }
 
 impl Recorder {
-    /// A recorder; what goes wrong goes to `tell`.
-    pub fn new(settings: Recording, seen: Seen, tell: Tell) -> Self {
+    /// A recorder; what goes wrong goes to `tell`, and every file into the record of `seal`.
+    pub fn new(settings: Recording, seen: Seen, tell: Tell, seal: Option<Seal>) -> Self {
         Self {
             settings,
             seen,
             tell,
+            seal,
             init: Vec::new(),
             filled: true,
             open: None,
             purged: None,
             failing: false,
+            ended: None,
         }
     }
 
@@ -75,9 +90,33 @@ impl Recorder {
         !self.filled && (schedule.is_empty() || schedule.iter().any(|it| it.covers(&Zoned::now())))
     }
 
-    fn close(&mut self) {
-        self.open = None;
+    /// Closes the file, if one is open. `reason` is why nothing follows it, where something should.
+    fn close(&mut self, reason: Option<&'static str>) {
+        if let Some(mut open) = self.open.take() {
+            if let Some(segment) = open.segment.take() {
+                segment.close(open.end);
+            }
+            self.ended = reason.map(|reason| (open.end, reason));
+        }
         self.seen.recording.store(false, Ordering::Relaxed);
+    }
+
+    /// Opens a file for `fragment`, which begins at `zero` by its own times.
+    fn open(&mut self, fragment: &Fragment, zero: u64) -> io::Result<Open> {
+        let open = Open::create(
+            &self.settings.directory,
+            fragment.start,
+            zero,
+            &self.init,
+            self.seal.as_ref(),
+        )?;
+        if let (Some(seal), Some((end, reason))) = (&self.seal, self.ended.take()) {
+            let gap = fragment.start.duration_since(end).unwrap_or_default();
+            if gap >= GAP {
+                seal.gap(gap, reason);
+            }
+        }
+        Ok(open)
     }
 
     fn write(&mut self, fragment: &Fragment) -> io::Result<()> {
@@ -88,20 +127,16 @@ impl Recorder {
                 .is_ok_and(|length| length >= self.settings.segment)
         };
         if self.open.as_ref().is_some_and(long) {
-            self.close();
+            self.close(None);
         }
         let mut bytes = fragment.bytes.clone();
         let time = decode_time(&bytes).unwrap_or(0);
-        let open = match &mut self.open {
+        let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.open.insert(Open::create(
-                &self.settings.directory,
-                fragment.start,
-                time,
-                &self.init,
-            )?),
+            None => self.open(fragment, time)?,
         };
         set_decode_time(&mut bytes, time.saturating_sub(open.zero));
+        set_sequence(&mut bytes, open.fragments + 1);
         let written = open
             .file
             .write_all(&bytes)
@@ -111,11 +146,21 @@ impl Recorder {
             let _ = open.file.set_len(open.length);
             if open.length <= self.init.len() as u64 {
                 let _ = std::fs::remove_file(&open.path);
+                if let Some(segment) = open.segment.take() {
+                    segment.forget();
+                }
             }
-            self.close();
+            self.open = Some(open);
+            self.close(Some("write failed"));
             return Err(error);
         }
         open.length += bytes.len() as u64;
+        open.fragments += 1;
+        open.end = fragment.start + fragment.duration;
+        if let Some(segment) = &mut open.segment {
+            segment.add(&bytes, samples(&bytes));
+        }
+        self.open = Some(open);
         self.seen.recording.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -132,19 +177,45 @@ impl Recorder {
 }
 
 impl Open {
-    fn create(folder: &Path, begin: SystemTime, zero: u64, init: &[u8]) -> io::Result<Self> {
+    fn create(
+        folder: &Path,
+        begin: SystemTime,
+        zero: u64,
+        init: &[u8],
+        seal: Option<&Seal>,
+    ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let stamp = Timestamp::try_from(begin).unwrap_or(Timestamp::UNIX_EPOCH);
         let stamp = stamp.round(jiff::Unit::Millisecond).unwrap_or(stamp);
         let path = folder.join(format!("{}.mp4", stamp.strftime(NAME)));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        if let Err(error) = file.write_all(init) {
-            // Nothing of it can be played.
-            let _ = std::fs::remove_file(&path);
-            return Err(error);
+        let make = || OpenOptions::new().write(true).create_new(true).open(&path);
+        if path.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // Its note first: no file without one.
+        let mut segment = seal
+            .map(|seal| seal.begin(&path, begin))
+            .transpose()
+            .map_err(io::Error::other)?;
+        let made = make().and_then(|mut file| {
+            let written = file.write_all(init);
+            if written.is_err() {
+                // Nothing of it can be played.
+                let _ = std::fs::remove_file(&path);
+            }
+            written.map(|()| file)
+        });
+        let file = match made {
+            Ok(file) => file,
+            Err(error) => {
+                if let Some(segment) = segment {
+                    segment.forget();
+                }
+                return Err(error);
+            }
+        };
+        if let Some(segment) = &mut segment {
+            segment.add(init, 0);
         }
         Ok(Self {
             path,
@@ -152,29 +223,35 @@ impl Open {
             length: init.len() as u64,
             begin,
             zero,
+            end: begin,
+            segment,
+            fragments: 0,
         })
     }
 }
 
 impl Taker for Recorder {
     fn begin(&mut self, init: &[u8], filled: bool) {
-        self.close();
+        self.close(filled.then_some("no picture"));
         self.init = init.to_vec();
         self.filled = filled;
     }
 
     fn fragment(&mut self, fragment: &Fragment) {
         if !self.wanted() {
-            self.close();
+            self.close(None);
             return;
         }
         let mut outcome = self.write(fragment);
         if let Err(error) = &outcome
             && error.kind() == io::ErrorKind::StorageFull
             && self.settings.retention != Retention::default()
-            && make_room(&self.settings.directory, fragment.bytes.len() as u64 * 4)
         {
-            outcome = self.write(fragment);
+            let gone = make_room(&self.settings.directory, fragment.bytes.len() as u64 * 4);
+            if gone.files > 0 {
+                outcome = self.write(fragment);
+            }
+            self.purged(&gone);
         }
         match outcome {
             Ok(()) => self.failing = false,
@@ -191,17 +268,51 @@ impl Taker for Recorder {
         }
         self.purged = Some(Instant::now());
         let current = self.open.as_ref().map(|open| open.path.clone());
-        purge(
+        let gone = purge(
             &self.settings.directory,
             &self.settings.retention,
             current.as_deref(),
             SystemTime::now(),
         );
+        self.purged(&gone);
+    }
+}
+
+impl Recorder {
+    /// Has the record tell what was deleted.
+    fn purged(&self, gone: &Gone) {
+        if let (Some(seal), Some(through)) = (&self.seal, gone.through) {
+            seal.purged(gone.files, gone.bytes, through);
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.close(None);
+    }
+}
+
+/// What was deleted.
+#[derive(Default)]
+struct Gone {
+    files: u64,
+    bytes: u64,
+    /// When the youngest file began.
+    through: Option<SystemTime>,
+}
+
+impl Gone {
+    fn add(&mut self, file: &state::Recording) {
+        self.files += 1;
+        self.bytes += file.bytes;
+        self.through = self.through.max(Some(file.start));
     }
 }
 
 /// Deletes what `retention` does not keep in `folder`, oldest first, but never `current`.
-fn purge(folder: &Path, retention: &Retention, current: Option<&Path>, now: SystemTime) {
+fn purge(folder: &Path, retention: &Retention, current: Option<&Path>, now: SystemTime) -> Gone {
+    let mut gone = Gone::default();
     let files = list(folder);
     let mut total: u64 = files.iter().map(|file| file.bytes).sum();
     for file in files {
@@ -218,24 +329,72 @@ fn purge(folder: &Path, retention: &Retention, current: Option<&Path>, now: Syst
             break;
         }
         match std::fs::remove_file(&path) {
-            Ok(()) => total -= file.bytes,
+            Ok(()) => {
+                total -= file.bytes;
+                gone.add(&file);
+            }
             Err(error) => tracing::warn!("{}: cannot be deleted: {error}", path.display()),
         }
     }
+    gone
 }
 
-/// Deletes the oldest recordings in `folder` until `wanted` bytes have become free; false when there was nothing to delete.
-fn make_room(folder: &Path, wanted: u64) -> bool {
-    let mut freed = 0;
+/// Deletes the oldest recordings in `folder` until `wanted` bytes have become free.
+fn make_room(folder: &Path, wanted: u64) -> Gone {
+    let mut gone = Gone::default();
     for file in list(folder) {
-        if freed >= wanted {
+        if gone.bytes >= wanted {
             break;
         }
         if std::fs::remove_file(folder.join(&file.file)).is_ok() {
-            freed += file.bytes;
+            gone.add(&file);
         }
     }
-    freed > 0
+    gone
+}
+
+/// What of a recording is whole.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// Bytes up to the end of its last whole fragment.
+    pub length: u64,
+    /// Pictures up to there.
+    pub frames: u64,
+}
+
+/// Finds where the last whole fragment of the recording `path` ends.
+///
+/// Errors: those of reading.
+pub fn whole(path: &Path) -> io::Result<Whole> {
+    let file = File::open(path)?;
+    let end = file.metadata()?.len();
+    let (mut whole, mut at, mut frames) = (Whole::default(), 0, 0);
+    loop {
+        let mut head = vec![0; end.saturating_sub(at).min(16) as usize];
+        file.read_exact_at(&mut head, at)?;
+        let Some((kind, size)) = header(&head) else {
+            return Ok(whole);
+        };
+        let next = at.saturating_add(size as u64);
+        if next > end {
+            return Ok(whole);
+        }
+        match &kind {
+            b"moof" if size < HEAD => {
+                let mut bytes = vec![0; size];
+                file.read_exact_at(&mut bytes, at)?;
+                frames += samples(&bytes);
+            }
+            b"moov" | b"mdat" => {
+                whole = Whole {
+                    length: next,
+                    frames,
+                };
+            }
+            _ => {}
+        }
+        at = next;
+    }
 }
 
 /// The recordings in `folder`, oldest first: files with names that this module gives.
@@ -371,6 +530,7 @@ mod tests {
             settings,
             Seen::default(),
             Box::new(move |what| heard.lock().unwrap().push(what)),
+            None,
         );
         recorder.begin(b"init", false);
         let fragment = Fragment {

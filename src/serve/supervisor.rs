@@ -18,7 +18,7 @@ use super::config::secret::without_credentials;
 use super::filler::{self, Form};
 use super::state::Health;
 use super::unit::{Hub, Unit, monotonic, wall_minus_monotonic};
-use super::wire::{self, Counts, FromWorker, Job, Stream, ToWorker};
+use super::wire::{self, Counts, FromWorker, Installed, Job, Stream, ToWorker};
 use crate::Result;
 use crate::gst::lock;
 
@@ -63,6 +63,8 @@ pub struct Report {
     pub reconnects: u64,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// What the worker works with.
+    pub installed: Option<Installed>,
     /// Last redacted picture, as JPEG.
     pub snapshot: Option<Arc<Vec<u8>>>,
 }
@@ -78,6 +80,7 @@ impl Report {
             frames_per_second: 0.0,
             reconnects: 0,
             last_error: None,
+            installed: None,
             snapshot: None,
         }
     }
@@ -387,6 +390,9 @@ impl Keeper {
                 if stream == Stream::Full {
                     lock(&self.shared.report).size = Some((width, height));
                 }
+            }
+            FromWorker::Installed(installed) => {
+                lock(&self.shared.report).installed = Some(installed);
             }
             FromWorker::Snapshot => lock(&self.shared.report).snapshot = Some(Arc::new(body)),
             FromWorker::Status(counts) => self.status(counts),

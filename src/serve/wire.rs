@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{ModelIdentity, Versions};
+
 use super::config::camera::{Detect, Encode, Redact, Sub, Transport};
 use super::config::secret::Secret;
 
@@ -89,9 +91,22 @@ pub struct Counts {
     pub overload: Option<String>,
 }
 
+/// What finds and redacts, as the record tells it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Versions.
+    pub versions: Versions,
+    /// Models.
+    pub models: Vec<ModelIdentity>,
+    /// How far the process is confined.
+    pub confinement: String,
+}
+
 /// What a worker tells the gateway.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromWorker {
+    /// What it works with; the first message.
+    Installed(Installed),
     /// What the units of `stream` are from now on.
     Format {
         /// Which stream.

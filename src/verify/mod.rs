@@ -11,6 +11,7 @@
 mod ebml;
 mod matroska;
 mod mp4;
+mod mp4_fragments;
 mod mp4_leaf;
 mod mp4_samples;
 mod nal;

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use super::mp4_fragments::{self, Fragments};
 use super::mp4_leaf::{check_leaf, stsd};
 use super::mp4_samples::{Track, check_media};
 use super::source::{Walk, show};
@@ -11,7 +12,8 @@ use super::source::{Walk, show};
 /// Which boxes may be in which; a box on none of the lists is a finding. `""` is the file.
 const CHILDREN: &[(&str, &[&[u8; 4]])] = &[
     ("", &[b"ftyp", b"free", b"mdat", b"moov"]),
-    ("moov", &[b"mvhd", b"trak", b"udta"]),
+    ("moov", &[b"mvhd", b"trak", b"udta", b"mvex"]),
+    ("mvex", &[b"mehd", b"trex"]),
     ("trak", &[b"tkhd", b"edts", b"mdia", b"udta"]),
     ("edts", &[b"elst"]),
     ("mdia", &[b"mdhd", b"hdlr", b"minf"]),
@@ -76,7 +78,7 @@ type Media = Vec<(u64, u64)>;
 pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
     walk.format("MP4");
     let (mut at, mut media, mut tracks): (u64, Media, Vec<Track>) = (0, Vec::new(), Vec::new());
-    let mut indexed = false;
+    let (mut indexed, mut fragments) = (false, Fragments::default());
     while at < walk.length && !walk.is_full() {
         let head = walk.up_to(at, 16)?;
         let Some((kind, head, size)) = top(&head, walk.length - at) else {
@@ -100,8 +102,21 @@ pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
                     walk: &mut *walk,
                     base: at + head,
                     tracks: &mut tracks,
+                    scale: 0,
                 };
                 tree.children("moov", "moov", &bytes, 0, bytes.len());
+            }
+            b"moof" if indexed && size <= mp4_fragments::LARGEST => {
+                let Some(body) = walk.take(at + head, size - head, "moof")? else {
+                    break;
+                };
+                fragments.head(walk, (at, at + head), &body, &mut tracks);
+            }
+            b"mfra" | b"sidx" if indexed && size <= mp4_fragments::LARGEST => {
+                let Some(body) = walk.take(at + head, size - head, &name(kind))? else {
+                    break;
+                };
+                fragments.index(at, size, kind, body);
             }
             b"ftyp" | b"free" if size <= 4096 => {
                 let Some(body) = walk.take(at + head, size - head, &name(kind))? else {
@@ -125,6 +140,8 @@ pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
     if !indexed {
         walk.report(0, "file", "there is no index (moov)");
     }
+    let end = walk.length;
+    fragments.finish(walk, &tracks, end);
     check_media(walk, &media, &tracks)
 }
 
@@ -146,6 +163,8 @@ struct Tree<'t, 'w> {
     /// Where the index's content lies in the file.
     base: u64,
     tracks: &'t mut Vec<Track>,
+    /// The movie's units of time a second.
+    scale: u64,
 }
 
 impl Tree<'_, '_> {
@@ -197,6 +216,18 @@ impl Tree<'_, '_> {
             self.walk.report(offset, path, problem);
             return;
         }
+        match &kind {
+            b"mvhd" => {
+                let wide = body.first() == Some(&1);
+                self.scale = number(body, if wide { 20 } else { 12 }).map_or(0, u64::from);
+            }
+            b"mehd" => {
+                if let Err(problem) = mp4_fragments::mehd(body, self.scale) {
+                    self.walk.report(offset, path, problem);
+                }
+            }
+            _ => {}
+        }
         let Some(track) = self.tracks.last_mut() else {
             return;
         };
@@ -208,8 +239,16 @@ impl Tree<'_, '_> {
             b"hdlr" if path.ends_with("mdia/hdlr") => {
                 track.kind = body.get(8..12).unwrap_or_default().to_vec();
             }
+            b"trex" => {
+                if let Err(problem) = mp4_fragments::trex(body, track.id) {
+                    self.walk.report(offset, path, problem);
+                }
+            }
             b"elst" => track.edits = Some((offset, body.to_vec())),
             b"mdhd" => track.media_head = body.to_vec(),
+            b"tkhd" => {
+                track.id = number(body, if body[0] == 1 { 20 } else { 12 }).unwrap_or_default();
+            }
             b"ctts" | b"stsc" | b"stsz" | b"stco" | b"co64" | b"stts" => {
                 track.tables.push((kind, offset, body.to_vec()));
             }

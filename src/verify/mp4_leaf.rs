@@ -82,7 +82,8 @@ pub fn check_leaf(kind: [u8; 4], body: &[u8]) -> Checked {
         b"smhd" => sized(body, 8).and(zero(body, 0..8, "balance")),
         b"dref" => dref(body),
         b"elst" => table(body, 8, if body.first() == Some(&1) { 20 } else { 12 }),
-        b"stsd" => Ok(()),
+        // Looked at where more is known.
+        b"stsd" | b"mehd" | b"trex" => Ok(()),
         b"stts" | b"ctts" | b"co64" => table(body, 8, 8),
         b"stss" | b"stco" => table(body, 8, 4),
         b"stsc" => table(body, 8, 12),

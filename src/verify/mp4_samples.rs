@@ -17,9 +17,14 @@ pub struct Track {
     pub edits: Option<(u64, Vec<u8>)>,
     /// Kind, place and content of the sample tables, whose lengths were checked.
     pub tables: Vec<([u8; 4], u64, Vec<u8>)>,
+    /// Its number in the file.
+    pub id: u32,
+    /// What fragments hold of it.
+    fragmented: Vec<Part>,
 }
 
 /// A part of the media data: a packet where packets can be told, else several.
+#[derive(Clone, Copy)]
 struct Part {
     from: u64,
     length: u64,
@@ -69,12 +74,7 @@ impl Track {
             })
         });
         // Sound begins with what its encoder needs to start: less than a tenth of a second.
-        let at = if self.media_head.first() == Some(&1) {
-            20
-        } else {
-            12
-        };
-        let scale = i64::from(number(&self.media_head, at).unwrap_or(0));
+        let scale = self.scale() as i64;
         let most =
             reordered
                 .max()
@@ -86,6 +86,21 @@ impl Track {
             }
             _ => None,
         }
+    }
+
+    /// Units of time a second; 0 where it does not say.
+    pub fn scale(&self) -> u64 {
+        let wide = self.media_head.first() == Some(&1);
+        number(&self.media_head, if wide { 20 } else { 12 }).map_or(0, u64::from)
+    }
+
+    /// Notes a packet that a fragment tells of.
+    pub fn add_sample(&mut self, from: u64, length: u64) {
+        self.fragmented.push(Part {
+            from,
+            length,
+            packet: true,
+        });
     }
 
     /// The parts of the media data that belong to this track.
@@ -156,6 +171,7 @@ impl Track {
         if used != count {
             return Err("it has fewer samples than sizes of them");
         }
+        parts.extend(&self.fragmented);
         Ok(parts)
     }
 }
@@ -175,9 +191,9 @@ pub fn check_media(walk: &mut Walk<'_>, media: &[(u64, u64)], tracks: &[Track]) 
         };
         for part in parts {
             let end = part.from.saturating_add(part.length);
-            let inside = media
-                .iter()
-                .any(|(from, to)| *from <= part.from && end <= *to);
+            // In the order of the file.
+            let about = media.partition_point(|(from, _)| *from <= part.from);
+            let inside = about > 0 && end <= media[about - 1].1;
             if !inside {
                 walk.report(part.from, &*place, "a packet is not in the media data");
             }
@@ -203,7 +219,9 @@ pub fn check_media(walk: &mut Walk<'_>, media: &[(u64, u64)], tracks: &[Track]) 
     taken.sort_unstable();
     for &(from, to) in media {
         let mut at = from;
-        for &(start, end) in taken.iter().filter(|(start, _)| (from..to).contains(start)) {
+        let first = taken.partition_point(|(start, _)| *start < from);
+        let in_it = taken[first..].iter().take_while(|(start, _)| *start < to);
+        for &(start, end) in in_it {
             gap(walk, at, start)?;
             if start < at {
                 walk.report(start, "mdat", "packets overlap");

@@ -200,6 +200,7 @@ fn is_option(option: &str) -> bool {
         "none",
         "vbr",
         "stitchable",
+        "infinite",
     ];
     let Some((key, value)) = option.split_once('=') else {
         return option == "stitchable";

@@ -58,6 +58,27 @@ pub fn start(command: &mut Command) -> std::process::Child {
         .expect("the program starts")
 }
 
+/// `command` on a kernel without Landlock: a filter that `command` inherits makes the system call unknown.
+pub fn without_landlock(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let program: BpfProgram = SeccompFilter::new(
+        [(libc::SYS_landlock_create_ruleset, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS as u32),
+        std::env::consts::ARCH
+            .try_into()
+            .expect("a known processor"),
+    )
+    .and_then(TryInto::try_into)
+    .expect("a filter");
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe {
+        command.pre_exec(move || seccompiler::apply_filter(&program).map_err(std::io::Error::other))
+    }
+}
+
 impl Run {
     pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

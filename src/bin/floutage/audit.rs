@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use floutage::audit::{Checked, Expected, Language, Log, check, page, state_folder};
 use floutage::media::partial::PartialFile;
+use floutage::serve::sealed::{self, Recorded};
 
 use crate::say;
 
@@ -51,6 +52,10 @@ struct Trust {
 struct VerifyArgs {
     #[command(flatten)]
     trust: Trust,
+    /// Folder with the gateway's recordings, one folder for each camera in it, as `directory` under [record] has it: compare
+    /// every file with its entry; repeatable, and all folders have to be named.
+    #[arg(long, value_name = "FOLDER")]
+    recordings: Vec<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -133,11 +138,25 @@ impl Trust {
 
 fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     let checked = args.trust.check()?;
-    let ok = checked.problems.is_empty();
-    let text = if args.json {
-        serde_json::to_string_pretty(&serde_json::json!({ "ok": ok, "record": checked }))?
+    let recorded = if args.recordings.is_empty() {
+        None
     } else {
-        describe(&args.trust.log, &checked)
+        let log = Log::new(&args.trust.log, &state()?);
+        Some(sealed::check(&checked, &log, &args.recordings)?)
+    };
+    let ok = checked.problems.is_empty()
+        && recorded
+            .as_ref()
+            .is_none_or(|recorded| recorded.problems.is_empty());
+    let text = if args.json {
+        let said = serde_json::json!({ "ok": ok, "record": checked, "recordings": recorded });
+        serde_json::to_string_pretty(&said)?
+    } else {
+        let mut text = describe(&args.trust.log, &checked);
+        if let Some(recorded) = &recorded {
+            text.push_str(&describe_recorded(recorded));
+        }
+        text
     };
     let said = say::out(&text);
     Ok(ExitCode::from(u8::from(!ok || !said)))
@@ -164,6 +183,22 @@ fn describe(log: &Path, checked: &Checked) -> String {
         (true, true) => "intact",
         (true, false) => "intact as far as it goes; the end is not known",
         (false, _) => "NOT INTACT",
+    });
+    text
+}
+
+fn describe_recorded(recorded: &Recorded) -> String {
+    let mut text = format!(
+        "\nrecordings: {} as they were recorded ({} cut off and entered later), {} being written, {} purged\n",
+        recorded.as_recorded, recorded.unfinished, recorded.open, recorded.purged
+    );
+    for problem in &recorded.problems {
+        text.push_str(&format!("  {problem}\n"));
+    }
+    text.push_str(if recorded.problems.is_empty() {
+        "recordings intact"
+    } else {
+        "RECORDINGS NOT INTACT"
     });
     text
 }

@@ -76,7 +76,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args),
             Self::Serve(args) => serve::run(args),
             Self::CheckConfig(args) => check_config::run(args),
-            Self::ServeWorker(_) => serve::run_worker(),
+            Self::ServeWorker(args) => serve::run_worker(&args),
             Self::Password(args) => password::run(args).map(|()| ExitCode::SUCCESS),
             Self::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
             Self::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 use floutage::audit::state_folder;
 use floutage::detect::DetectorSettings;
-use floutage::detect::places::Surroundings;
 use floutage::detect::session::Provider;
 use floutage::sandbox::{Confinement, Sandbox, landlock_version, lock_memory};
 
@@ -44,6 +43,18 @@ impl ConfineArgs {
         Ok(confinement)
     }
 
+    /// The same for a process that this one starts.
+    pub fn arguments(&self) -> Vec<&'static str> {
+        [
+            (self.require_sandbox, "--require-sandbox"),
+            (self.no_sandbox, "--no-sandbox"),
+            (self.lock_memory, "--lock-memory"),
+        ]
+        .into_iter()
+        .filter_map(|(given, name)| given.then_some(name))
+        .collect()
+    }
+
     /// Says, once for all processes, when files cannot be kept out of reach.
     pub fn warn(&self) {
         if !self.no_sandbox && landlock_version() == 0 {
@@ -56,15 +67,7 @@ impl ConfineArgs {
 
 /// A sandbox that lets the models of `settings` be read, and where they run on one the graphics processor be used.
 pub fn for_detection(settings: &DetectorSettings) -> Sandbox {
-    let folders = Surroundings::current().models_folders(settings.models_dir.as_deref());
-    // A model's description lies beside it.
-    let files = settings
-        .models
-        .iter()
-        .map(Path::new)
-        .filter(|path| path.is_file());
-    let files = files.flat_map(|path| [path.to_owned(), path.with_extension("toml")]);
-    let sandbox = Sandbox::new().read_all(folders).read_all(files);
+    let sandbox = Sandbox::new().read_all(settings.places());
     if settings.provider == Provider::Cpu {
         sandbox
     } else {
@@ -97,6 +100,20 @@ pub fn quieten(command: &mut std::process::Command, registry: Option<&Path>) {
         .any(|name| std::env::var_os(name).is_some());
     if let Some(folder) = registry.filter(|_| !chosen) {
         command.env("GST_REGISTRY_1_0", folder.join("registry.bin"));
+    }
+}
+
+/// Keeps this process and those that it starts from writing anything but the list of plugins, in `registry`. To be called
+/// before any thread is started.
+pub fn quieten_all(registry: Option<&Path>) {
+    // SAFETY: no other thread runs yet.
+    unsafe {
+        for name in WRITERS {
+            std::env::remove_var(name);
+        }
+        if let Some(folder) = registry.filter(|_| chosen_registry().is_none()) {
+            std::env::set_var("GST_REGISTRY_1_0", folder.join("registry.bin"));
+        }
     }
 }
 

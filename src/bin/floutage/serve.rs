@@ -1,21 +1,24 @@
 //! `floutage serve`: the gateway.
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use floutage::audit::Log;
+use floutage::sandbox::Confinement;
+use floutage::serve::confine::Places;
 use floutage::serve::gateway::Gateway;
 use floutage::serve::state::Site;
-use rustix::process::{
-    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
-};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::audit::state;
+use crate::confine::{self, ConfineArgs};
 use crate::say;
 
 /// The hidden command that runs one camera.
@@ -31,17 +34,33 @@ pub struct Args {
         default_value = "/etc/floutage/floutage.toml"
     )]
     config: PathBuf,
+    /// Record each recorded file, signed, in this log of JSON Lines; `floutage audit verify` finds any change to it and, with
+    /// --recordings, to the files [default: `log` under [audit] in the configuration].
+    #[arg(long, value_name = "LOG", env = "FLOUTAGE_AUDIT_LOG")]
+    audit_log: Option<PathBuf>,
+    #[command(flatten)]
+    confine: ConfineArgs,
 }
 
 /// How often the configuration file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    floutage::init()?;
+    let log = args
+        .audit_log
+        .clone()
+        .or(Gateway::read(&args.config)?.audit.log);
+    let places = confine_all(&args, log.as_deref())?;
+    args.confine.warn();
     crate::logging::bridge();
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals cannot be listened to")?;
-    let gateway = Arc::new(Gateway::start(&args.config, Arc::new(worker))?);
+    let flags = args.confine.arguments();
+    let workers = Arc::new(move |camera: &str| worker(camera, &flags));
+    let gateway = Arc::new(Gateway::start_with(&args.config, workers, log.as_deref())?);
+    if let Some(places) = places {
+        gateway.is_confined_to(places);
+    }
     let config = gateway.config();
     let web = match config.web.clone() {
         Some(web) => Some(floutage::serve::web::start(web, gateway.clone())?),
@@ -104,11 +123,33 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// This program as the worker of `camera`; the name is there for people who look at processes.
-fn worker(camera: &str) -> Command {
+/// Confines this process, and so all that it starts, to what the configuration names, and to the list of GStreamer's
+/// plugins; what it may reach from now on, where it is confined.
+fn confine_all(args: &Args, log: Option<&Path>) -> Result<Option<Places>> {
+    let registry = confine::registry();
+    let chosen = confine::chosen_registry();
+    confine::quieten_all(registry.as_deref());
+    // The list of plugins is read, or made by a program that may still be started now.
+    floutage::init()?;
+    let log = log
+        .map(|log| Ok::<_, anyhow::Error>(Log::new(log, &state()?)))
+        .transpose()?;
+    let places = Places::of(&Gateway::read(&args.config)?, &args.config, log.as_ref())?;
+    places.make();
+    let mut sandbox = places.sandbox();
+    for folder in registry.into_iter().chain(chosen) {
+        sandbox = sandbox.write(folder);
+    }
+    let confinement = args.confine.confine(&sandbox)?;
+    let is_confined = matches!(confinement, Confinement::Full | Confinement::Partial);
+    Ok(is_confined.then_some(places))
+}
+
+/// This program as the worker of `camera`, with `flags`; the name is there for people who look at processes.
+fn worker(camera: &str, flags: &[&str]) -> Command {
     // The name of the file may be another program's by now; this is the one that runs.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("floutage").arg(WORKER).arg(camera);
+    command.arg0("floutage").arg(WORKER).args(flags).arg(camera);
     command
 }
 
@@ -117,17 +158,22 @@ pub struct WorkerArgs {
     /// The camera's name.
     #[arg(value_name = "NAME")]
     _camera: String,
+    #[command(flatten)]
+    confine: ConfineArgs,
 }
 
 /// The hidden command: one camera, for the gateway at the other end of standard input.
-pub fn run_worker() -> Result<ExitCode> {
+pub fn run_worker(args: &WorkerArgs) -> Result<ExitCode> {
     // Without it the worker ends when it finds the socket closed.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // Its memory holds pictures that are not redacted yet: no dump of it is ever written.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .context("memory dumps cannot be forbidden")?;
+    // Its memory holds pictures that are not redacted yet: no dump of it is ever written, not even before it knows its camera.
+    floutage::sandbox::no_dumps()?;
     floutage::init()?;
     crate::logging::bridge();
-    floutage::serve::worker::run()?;
+    floutage::serve::worker::run(|job| {
+        args.confine
+            .confine(&floutage::serve::confine::worker(job)?)
+            .map_err(|error| floutage::Error::media("sandbox", say::causes(&error)))
+    })?;
     Ok(ExitCode::SUCCESS)
 }

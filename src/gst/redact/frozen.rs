@@ -83,6 +83,7 @@ mod tests {
         };
         let settings = Settings {
             levels: 8,
+            accept_reversible: true,
             ..Settings::default()
         };
         let redactor = Redactor::new(settings).unwrap();

@@ -298,7 +298,7 @@ impl BaseTransformImpl for FloutageRedact {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         lock(&self.rejected).check()?;
         let redactor = Redactor::new(lock(&self.properties).redaction.clone())
-            .map_err(|error| gst::error_msg!(gst::LibraryError::Settings, ["{error}"]))?;
+            .map_err(|error| gst::error_msg!(gst::LibraryError::Settings, ("{error}")))?;
         *lock(&self.state) = State {
             redactor: Some(redactor),
             ..State::default()

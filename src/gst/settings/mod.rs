@@ -51,7 +51,7 @@ impl Rejected {
         let all: Vec<&str> = self.0.values().map(String::as_str).collect();
         Err(gst::error_msg!(
             gst::LibraryError::Settings,
-            ["{}", all.join("; ")]
+            ("{}", all.join("; "))
         ))
     }
 }

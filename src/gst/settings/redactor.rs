@@ -9,6 +9,9 @@ use crate::gst::gate::OnUnredacted;
 use crate::gst::redact::OnMissing;
 use crate::redact::{self, ClassSettings};
 
+/// The property that lets weak settings be used.
+const ACCEPT: &str = "i-accept-reversible";
+
 /// The redactor's properties.
 pub fn redactor_properties() -> Vec<glib::ParamSpec> {
     let defaults = redact::Settings::default();
@@ -67,9 +70,14 @@ pub fn redactor_properties() -> Vec<glib::ParamSpec> {
         count(
             "levels",
             "Levels",
-            "Levels per channel of a cell; 1 leaves nothing of the original",
+            "Levels per channel of a cell; 1 leaves nothing of the original, more needs i-accept-reversible or the style fill",
             (1, 32, defaults.levels as u32),
         ),
+        glib::ParamSpecBoolean::builder(ACCEPT)
+            .nick("I accept reversible")
+            .blurb("Redact with settings of which attackers can tell faces or read plates, instead of refusing to start")
+            .mutable_ready()
+            .build(),
         text(
             "zones",
             "Privacy zones",
@@ -149,6 +157,7 @@ pub fn set_redactor_property(
         "feather" => changed.feather = value.get().unwrap_or(changed.feather),
         "cells" => changed.cells = whole(),
         "levels" => changed.levels = whole(),
+        ACCEPT => changed.accept_reversible = value.get().unwrap_or_default(),
         "zones" => {
             changed.zones = string(value)
                 .split(';')
@@ -181,6 +190,7 @@ pub fn redactor_property(settings: &redact::Settings, name: &str) -> glib::Value
         "feather" => settings.feather.to_value(),
         "cells" => (settings.cells as u32).to_value(),
         "levels" => (settings.levels as u32).to_value(),
+        ACCEPT => settings.accept_reversible.to_value(),
         _ => settings
             .zones
             .iter()

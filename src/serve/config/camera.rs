@@ -187,6 +187,7 @@ impl Redact {
         settings.feather = self.feather.unwrap_or(settings.feather);
         settings.cells = self.cells.unwrap_or(settings.cells);
         settings.levels = self.levels.unwrap_or(settings.levels);
+        settings.accept_reversible = self.i_accept_reversible.unwrap_or_default();
         for zone in zones {
             let points = zone.iter().map(|&(x, y)| (x as f32, y as f32)).collect();
             settings.zones.push(Zone::new(points)?);

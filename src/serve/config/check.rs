@@ -9,7 +9,6 @@ use super::Config;
 use super::camera::{Camera, Detect, Redact};
 use super::outputs::{Push, Record};
 use super::secret::without_credentials;
-use crate::detect::Class;
 use crate::{Error, Result};
 
 /// Something wrong, by key, value and line.
@@ -350,20 +349,8 @@ impl Check<'_> {
 /// Refuses settings weaker than those that were measured at chance, unless they are accepted.
 fn irreversible(redact: &Redact) -> Result<()> {
     // What cannot be understood is told elsewhere.
-    let Ok(settings) = redact.settings(&[]) else {
-        return Ok(());
-    };
-    let weak = Class::ALL
-        .iter()
-        .any(|class| settings.reversible(*class).is_some());
-    if !weak || redact.i_accept_reversible == Some(true) {
-        return Ok(());
-    }
-    Err(Error::setting(
-        "levels",
-        settings.levels,
-        "1, or the style fill, for attackers tell faces apart by more; i-accept-reversible = true allows it",
-    ))
+    let settings = redact.settings(&[]);
+    settings.map_or(Ok(()), |settings| settings.check_strength())
 }
 
 fn name(name: &str) -> Result<()> {

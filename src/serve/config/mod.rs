@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use check::Problem;
 
 use self::camera::{Camera, Detect, Encode, Redact};
-use self::outputs::{Record, Rtsp};
+use self::outputs::{Audit, Record, Rtsp};
 use self::web::WebSettings;
 
 /// The whole file.
@@ -41,6 +41,9 @@ pub struct Config {
     /// Recording likewise.
     #[serde(default)]
     pub record: Record,
+    /// The tamper-evident record.
+    #[serde(default)]
+    pub audit: Audit,
     /// The cameras.
     #[serde(default, rename = "camera")]
     pub cameras: Vec<Camera>,

@@ -131,6 +131,14 @@ impl Record {
     }
 }
 
+/// `[audit]`: the tamper-evident record of recordings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Audit {
+    /// The log, of JSON Lines; none: no record is kept.
+    pub log: Option<PathBuf>,
+}
+
 /// `[[camera.push]]`: another server that gets the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -20,16 +20,19 @@ use gst::prelude::*;
 use self::ladder::{Ladder, Seen};
 use self::pipeline::{Camera, Outlet, WAITING, seconds};
 use super::config::secret::without_credentials;
-use super::wire::{self, Counts, FromWorker, Job, ToWorker};
+use super::wire::{self, Counts, FromWorker, Installed, Job, ToWorker};
+use crate::audit::{ModelIdentity, Versions};
 use crate::error::{Error, Result};
 use crate::gst::lock;
+use crate::sandbox::Confinement;
 
 pub use self::encoder::live as live_encoder;
 
-/// Works for the gateway at the other end of standard input until that closes it or the camera fails.
+/// Works for the gateway at the other end of standard input until that closes it or the camera fails. `confine` gives up what
+/// the camera does not need, before any thread is started.
 ///
 /// Errors: standard input is not the gateway's socket.
-pub fn run() -> Result<()> {
+pub fn run(confine: impl FnOnce(&Job) -> Result<Confinement>) -> Result<()> {
     let lost = |error| {
         Error::media(
             "worker",
@@ -54,7 +57,10 @@ pub fn run() -> Result<()> {
             std::process::exit(0);
         }
     });
-    let failure = match watch(&job, &out, from) {
+    let outcome = confine(&job)
+        .map_err(Failure::from)
+        .and_then(|confinement| watch(&job, &out, from, confinement));
+    let failure = match outcome {
         Ok(()) => return Ok(()),
         Err(failure) => failure,
     };
@@ -87,8 +93,23 @@ impl From<Error> for Failure {
     }
 }
 
-fn watch(job: &Job, out: &Outlet, mut from: UnixStream) -> Result<(), Failure> {
+/// What finds and redacts.
+fn installed(job: &Job, confinement: Confinement) -> Result<Installed> {
+    Ok(Installed {
+        versions: Versions::current(),
+        models: ModelIdentity::of(&job.detect.detector()?)?,
+        confinement: confinement.name().to_owned(),
+    })
+}
+
+fn watch(
+    job: &Job,
+    out: &Outlet,
+    mut from: UnixStream,
+    confinement: Confinement,
+) -> Result<(), Failure> {
     let camera = Camera::build(job, out)?;
+    out(FromWorker::Installed(installed(job, confinement)?), &[]);
     let keys = camera.keys.clone();
     std::thread::spawn(move || {
         loop {

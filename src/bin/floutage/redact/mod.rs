@@ -111,7 +111,7 @@ impl Args {
 
     /// Checks every setting before any file is touched.
     pub fn check(&self) -> Result<()> {
-        refuse_reversible(&self.redaction.settings()?, self.i_accept_reversible)?;
+        self.redaction()?.check_strength()?;
         self.detector.settings()?;
         self.encoding.encoding(Codec::H264)?;
         Ok(())
@@ -119,7 +119,15 @@ impl Args {
 
     /// The record that these settings name, ready to be written to.
     pub fn record(&self) -> Result<Option<Record>> {
-        Record::open(self, &self.redaction.settings()?)
+        Record::open(self, &self.redaction()?)
+    }
+
+    /// How to redact.
+    fn redaction(&self) -> Result<Settings> {
+        Ok(Settings {
+            accept_reversible: self.i_accept_reversible,
+            ..self.redaction.settings()?
+        })
     }
 
     /// How to find what must be redacted.
@@ -146,8 +154,8 @@ pub fn catch_signals() -> Result<()> {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let settings = args.redaction.settings()?;
-    refuse_reversible(&settings, args.i_accept_reversible)?;
+    let settings = args.redaction()?;
+    settings.check_strength()?;
     args.detector.settings()?;
     args.encoding.encoding(Codec::H264)?;
     if let Some([input, output]) = args.worker.as_deref() {
@@ -195,19 +203,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         summary.print_total();
     }
     Ok(summary.exit_code())
-}
-
-/// Refuses settings weaker than those that were measured at chance, unless they are `accepted`.
-fn refuse_reversible(settings: &Settings, accepted: bool) -> Result<()> {
-    let mut reasons = Class::ALL
-        .iter()
-        .filter_map(|class| settings.reversible(*class));
-    match reasons.next().filter(|_| !accepted) {
-        None => Ok(()),
-        Some(reason) => anyhow::bail!(
-            "{reason}; leave --levels at 1, take --style fill, or accept it with --i-accept-reversible"
-        ),
-    }
 }
 
 /// Confines the program that starts the workers and redacts pictures: to what all jobs together need.

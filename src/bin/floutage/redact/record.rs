@@ -8,7 +8,7 @@ use floutage::Error;
 use floutage::audit::{Event, FileIdentity, Log, ModelIdentity, Redacted, Versions};
 use floutage::media::report::Report;
 use floutage::sandbox::Confinement;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::plan::{Job, Kind};
 use super::{Args, Audio};
@@ -98,35 +98,18 @@ impl Record {
 
 /// The settings by name; no names of files.
 fn describe(args: &Args, settings: &floutage::redact::Settings) -> Result<Value> {
-    let detector = args.detector.settings()?;
-    let tracking = args.tracking.settings();
-    let class = |class: &floutage::redact::ClassSettings| {
-        format!("{}, {}, margin {}", class.style, class.shape, class.margin)
+    let mut described = floutage::audit::settings(
+        &args.detector.settings()?,
+        &args.tracking.settings(),
+        settings,
+    );
+    let audio = if args.audio == Audio::Keep {
+        "keep"
+    } else {
+        "drop"
     };
-    // As it was given: 0.1, and not the next number that 32 bits can hold.
-    let short = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
-    let [red, green, blue] = settings.fill_colour;
-    Ok(json!({
-        "face": class(&settings.face),
-        "plate": class(&settings.plate),
-        "cells": settings.cells,
-        "levels": settings.levels,
-        "feather": short(settings.feather),
-        "fill-colour": format!("{red:02x}{green:02x}{blue:02x}"),
-        "zones": settings.zones.len(),
-        "face-threshold": detector.face_threshold.map(short),
-        "plate-threshold": detector.plate_threshold.map(short),
-        "track-threshold": detector.track_threshold.map(short),
-        "iou-threshold": short(detector.iou_threshold),
-        "input-size": format!("{:?}", detector.input_size),
-        "scales": detector.scales.iter().copied().map(short).collect::<Vec<_>>(),
-        "tiles": format!("{:?}", detector.tiles.layout),
-        "provider": detector.provider.name(),
-        "look-ahead": tracking.settings.look_ahead,
-        "hold": tracking.settings.hold,
-        "detect-every": tracking.detect_every,
-        "audio": if args.audio == Audio::Keep { "keep" } else { "drop" },
-        "draw": args.draw,
-        "strict": args.strict,
-    }))
+    described["audio"] = audio.into();
+    described["draw"] = args.draw.into();
+    described["strict"] = args.strict.into();
+    Ok(described)
 }
