@@ -193,7 +193,10 @@ impl Output for Feed {
         let offset = match state.offset {
             Some(offset) => offset,
             None => {
-                let Some(running) = self.source.current_running_time() else {
+                // Before it plays it has no base time, and its running time would be the clock's.
+                let plays = self.source.current_state() == gst::State::Playing;
+                let Some(running) = self.source.current_running_time().filter(|_| plays) else {
+                    state.started = false;
                     return true;
                 };
                 let offset = running.nseconds() as i64 - unit.time as i64;
