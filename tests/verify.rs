@@ -434,7 +434,8 @@ fn no_packet_of_the_inputs_sound_is_in_the_output() {
             .iter()
             .filter_map(|packet| Some((number(&packet["pos"])?, number(&packet["size"])?)))
             .filter(|(_, size)| *size > 100)
-            .map(|(at, size)| &bytes[at + size / 2..at + size / 2 + 32])
+            // Whole ones: encoded anew by the same encoder, part of the sound may come out the same.
+            .map(|(at, size)| &bytes[at..at + size])
             .collect();
         assert!(packets.len() > 3, "{name}: {probe}");
         for out in ["mp4", "mkv", "webm", "mov"] {
