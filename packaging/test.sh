@@ -44,7 +44,7 @@ cargo clippy --all-targets --locked --quiet -- -D warnings
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --no-fail-fast 2>&1 | tee "$log"
+    cargo nextest run --config-file packaging/nextest.toml --locked --no-fail-fast 2>&1 | tee "$log"
 else
     cargo test --locked --no-fail-fast --lib --bins --tests 2>&1 | tee "$log"
 fi
