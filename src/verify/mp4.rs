@@ -57,6 +57,11 @@ pub fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(four.try_into().ok()?))
 }
 
+/// The four bytes behind the two times with which a head begins: a track's number, or units of time a second.
+pub fn after_times(head: &[u8]) -> Option<u32> {
+    number(head, if head.first() == Some(&1) { 20 } else { 12 })
+}
+
 /// A box: its kind, where its content begins in `bytes`, and where it ends. None when there is none.
 pub fn next_box(bytes: &[u8], at: usize) -> Option<([u8; 4], usize, usize)> {
     let size = number(bytes, at)?;
@@ -218,8 +223,7 @@ impl Tree<'_, '_> {
         }
         match &kind {
             b"mvhd" => {
-                let wide = body.first() == Some(&1);
-                self.scale = number(body, if wide { 20 } else { 12 }).map_or(0, u64::from);
+                self.scale = after_times(body).map_or(0, u64::from);
             }
             b"mehd" => {
                 if let Err(problem) = mp4_fragments::mehd(body, self.scale) {
@@ -247,7 +251,7 @@ impl Tree<'_, '_> {
             b"elst" => track.edits = Some((offset, body.to_vec())),
             b"mdhd" => track.media_head = body.to_vec(),
             b"tkhd" => {
-                track.id = number(body, if body[0] == 1 { 20 } else { 12 }).unwrap_or_default();
+                track.id = after_times(body).unwrap_or_default();
             }
             b"ctts" | b"stsc" | b"stsz" | b"stco" | b"co64" | b"stts" => {
                 track.tables.push((kind, offset, body.to_vec()));

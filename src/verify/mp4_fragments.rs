@@ -3,6 +3,7 @@
 //! Sources: ISO/IEC 14496-12, 8.8 and 8.16.3; what `mp4mux` of GStreamer writes.
 
 use super::mp4::{name, next_box, number};
+use super::mp4_leaf::sized;
 use super::mp4_samples::Track;
 use super::source::{Walk, show};
 
@@ -36,17 +37,6 @@ fn either(bytes: &[u8], at: usize, wide: bool) -> Option<u64> {
     number(bytes, at).map(u64::from)
 }
 
-fn sized(body: &[u8], wanted: usize) -> Result<(), String> {
-    if body.len() == wanted {
-        return Ok(());
-    }
-    Err(format!(
-        "it has {} bytes, not {wanted}: {}",
-        body.len(),
-        show(body)
-    ))
-}
-
 fn must(is: bool, problem: &str, body: &[u8]) -> Result<(), String> {
     if is {
         return Ok(());
@@ -56,19 +46,7 @@ fn must(is: bool, problem: &str, body: &[u8]) -> Result<(), String> {
 
 /// Checks `mehd`, the length of all fragments; `scale` is the movie's units a second.
 pub fn mehd(body: &[u8], scale: u64) -> Result<(), String> {
-    let wide = body.first() == Some(&1);
-    sized(body, if wide { 12 } else { 8 })?;
-    must(
-        body[..4] == [u8::from(wide), 0, 0, 0],
-        "its head is unusual",
-        body,
-    )?;
-    let most = LONGEST.saturating_mul(scale);
-    must(
-        either(body, 4, wide).is_some_and(|length| length <= most),
-        "it states no possible length",
-        body,
-    )
+    time(body, scale, "it states no possible length").map(drop)
 }
 
 /// Checks `trex`: fragments say everything themselves.
@@ -122,7 +100,8 @@ impl Fragments {
             children(traf, traf_at, "moof/traf", [*b"tfhd", *b"tfdt", *b"trun"])?;
         let defaults = defaults(tfhd, track.id).map_err(found(tfhd_at, "moof/traf/tfhd"))?;
         let scale = track.scale();
-        let time = decode_time(tfdt, scale).map_err(found(tfdt_at, "moof/traf/tfdt"))?;
+        let time = time(tfdt, scale, "a time that is too late")
+            .map_err(found(tfdt_at, "moof/traf/tfdt"))?;
         if self.seen.last().is_some_and(|(_, last)| *last > time) {
             let problem = "its time lies before the fragment before it".to_owned();
             return Err((tfdt_at, "moof/traf/tfdt".to_owned(), problem));
@@ -264,7 +243,9 @@ fn children<'a, const COUNT: usize>(
     Ok(all)
 }
 
-fn decode_time(body: &[u8], scale: u64) -> Result<u64, String> {
+/// The time, in units of which `scale` are a second, that is all of the content of a box; `problem` is what is wrong with one
+/// that is too long.
+fn time(body: &[u8], scale: u64, problem: &str) -> Result<u64, String> {
     let wide = body.first() == Some(&1);
     sized(body, if wide { 12 } else { 8 })?;
     must(
@@ -273,11 +254,7 @@ fn decode_time(body: &[u8], scale: u64) -> Result<u64, String> {
         body,
     )?;
     let time = either(body, 4, wide).unwrap_or(u64::MAX);
-    must(
-        time <= LONGEST.saturating_mul(scale),
-        "a time that is too late",
-        body,
-    )?;
+    must(time <= LONGEST.saturating_mul(scale), problem, body)?;
     Ok(time)
 }
 

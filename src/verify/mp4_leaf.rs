@@ -49,7 +49,8 @@ fn zero(body: &[u8], range: std::ops::Range<usize>, what: &str) -> Checked {
     Err(format!("{what} should be 0, not {}", show(part)))
 }
 
-fn sized(body: &[u8], wanted: usize) -> Checked {
+/// Checks that `body` has exactly `wanted` bytes.
+pub fn sized(body: &[u8], wanted: usize) -> Checked {
     if body.len() == wanted {
         return Ok(());
     }

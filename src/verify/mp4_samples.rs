@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::mp4::number;
+use super::mp4::{after_times, number};
 use super::mp4_leaf::Entry;
 use super::packets::Coding;
 use super::source::{Walk, show};
@@ -90,8 +90,7 @@ impl Track {
 
     /// Units of time a second; 0 where it does not say.
     pub fn scale(&self) -> u64 {
-        let wide = self.media_head.first() == Some(&1);
-        number(&self.media_head, if wide { 20 } else { 12 }).map_or(0, u64::from)
+        after_times(&self.media_head).map_or(0, u64::from)
     }
 
     /// Notes a packet that a fragment tells of.
