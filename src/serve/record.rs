@@ -185,9 +185,7 @@ impl Open {
         seal: Option<&Seal>,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let stamp = Timestamp::try_from(begin).unwrap_or(Timestamp::UNIX_EPOCH);
-        let stamp = stamp.round(jiff::Unit::Millisecond).unwrap_or(stamp);
-        let path = folder.join(format!("{}.mp4", stamp.strftime(NAME)));
+        let path = folder.join(format!("{}.mp4", stamp(begin).strftime(NAME)));
         let make = || OpenOptions::new().write(true).create_new(true).open(&path);
         if path.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -395,6 +393,12 @@ pub fn whole(path: &Path) -> io::Result<Whole> {
         }
         at = next;
     }
+}
+
+/// `time` as names of recordings have it, to the millisecond.
+pub fn stamp(time: SystemTime) -> Timestamp {
+    let stamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    stamp.round(jiff::Unit::Millisecond).unwrap_or(stamp)
 }
 
 /// The recordings in `folder`, oldest first: files with names that this module gives.

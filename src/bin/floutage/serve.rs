@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use floutage::audit::Log;
 use floutage::sandbox::Confinement;
+use floutage::serve::config::Config;
 use floutage::serve::confine::Places;
 use floutage::serve::gateway::Gateway;
 use floutage::serve::state::Site;
@@ -46,11 +47,9 @@ pub struct Args {
 const LOOK: Duration = Duration::from_secs(1);
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let log = args
-        .audit_log
-        .clone()
-        .or(Gateway::read(&args.config)?.audit.log);
-    let places = confine_all(&args, log.as_deref())?;
+    let config = Gateway::read(&args.config)?;
+    let log = args.audit_log.clone().or(config.audit.log.clone());
+    let places = confine_all(&args, &config, log.as_deref())?;
     args.confine.warn();
     crate::logging::bridge();
     let mut signals =
@@ -125,7 +124,7 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
 
 /// Confines this process, and so all that it starts, to what the configuration names, and to the list of GStreamer's
 /// plugins; what it may reach from now on, where it is confined.
-fn confine_all(args: &Args, log: Option<&Path>) -> Result<Option<Places>> {
+fn confine_all(args: &Args, config: &Config, log: Option<&Path>) -> Result<Option<Places>> {
     let registry = confine::registry();
     let chosen = confine::chosen_registry();
     confine::quieten_all(registry.as_deref());
@@ -134,7 +133,7 @@ fn confine_all(args: &Args, log: Option<&Path>) -> Result<Option<Places>> {
     let log = log
         .map(|log| Ok::<_, anyhow::Error>(Log::new(log, &state()?)))
         .transpose()?;
-    let places = Places::of(&Gateway::read(&args.config)?, &args.config, log.as_ref())?;
+    let places = Places::of(config, &args.config, log.as_ref())?;
     places.make();
     let mut sandbox = places.sandbox();
     for folder in registry.into_iter().chain(chosen) {

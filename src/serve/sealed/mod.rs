@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 pub use self::check::{Recorded, check};
 use self::notes::Note;
 use super::config::camera::Camera;
+use super::record::stamp;
 use super::wire::{Counts, Installed};
 use crate::audit::{self, Event, FileIdentity, Log, Redacted, Versions};
 use crate::detect::registry::hexadecimal;
@@ -359,9 +360,7 @@ impl Redacted {
 
 /// UTC, to the millisecond, as names of recordings have it.
 fn time(time: SystemTime) -> String {
-    let stamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let stamp = stamp.round(jiff::Unit::Millisecond).unwrap_or(stamp);
-    format!("{stamp:.3}")
+    format!("{:.3}", stamp(time))
 }
 
 /// The settings of `camera` by name, without names of files, addresses and credentials; and a hash of all that bears on its

@@ -154,10 +154,8 @@ pub fn catch_signals() -> Result<()> {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    args.check()?;
     let settings = args.redaction()?;
-    settings.check_strength()?;
-    args.detector.settings()?;
-    args.encoding.encoding(Codec::H264)?;
     if let Some([input, output]) = args.worker.as_deref() {
         return Ok(work_for_parent(&args, settings, input, output));
     }
