@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::clip::Clip;
-use common::program::{Run, names, redact, run, without_landlock};
+use common::program::{INNER, Run, again, names, redact, run, without_landlock};
 use common::scene::Scene;
 use common::{run_tool, skip, temp_dir};
 use floutage::sandbox::{Confinement, Sandbox, landlock_version};
 use gst::prelude::*;
-
-/// Set in a test program that is to confine itself: the folder to work in.
-const INNER: &str = "FLOUTAGE_TEST_CONFINED";
 
 /// The plugin of GStreamer's own that has `element`, not loaded yet.
 fn plugin_of(element: &str) -> PathBuf {
@@ -30,16 +27,6 @@ const PLUGINS: [(&str, &str); 2] = [
     ("videotestsrc", "plugins/libgstvideotestsrc.so"),
     ("audiotestsrc", "else/libgstaudiotestsrc.so"),
 ];
-
-/// Runs the test `name` of this program once more, in `folder`.
-fn again(name: &str, folder: &Path) {
-    let program = std::env::current_exe().expect("this test is a file");
-    let mut inner = Command::new(program);
-    inner
-        .args(["--exact", name, "--test-threads", "1", "--nocapture"])
-        .env(INNER, folder);
-    run_tool(&mut inner);
-}
 
 #[test]
 fn inside_nothing_else_is_in_reach() {

@@ -10,16 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use common::codec::Codec;
-use common::program::{names, run, without_landlock};
-use common::{run_tool, skip, temp_dir};
+use common::program::{INNER, again, names, run, without_landlock};
+use common::{skip, temp_dir};
 use floutage::sandbox::{Confinement, landlock_version};
 use floutage::serve::config::Config;
 use floutage::serve::confine::{self, Places};
 use floutage::serve::wire::Job;
 use gateway::*;
-
-/// Set in a test program that is to confine itself: the folder to work in.
-const INNER: &str = "FLOUTAGE_TEST_SERVE_CONFINED";
 
 fn recorded(clip: &Path, kept: &Path, camera: &str) -> String {
     config(&format!(
@@ -62,12 +59,7 @@ fn inside_nothing_else_is_in_reach() {
         fs::create_dir(dir.path().join(part)).expect("a folder");
         fs::write(dir.path().join(part).join("file"), part).expect("a file");
     }
-    let mut inner = Command::new(std::env::current_exe().expect("this test is a file"));
-    inner
-        .args(["--exact", "inside_nothing_else_is_in_reach", "--nocapture"])
-        .args(["--test-threads", "1"])
-        .env(INNER, dir.path());
-    run_tool(&mut inner);
+    again("inside_nothing_else_is_in_reach", dir.path());
     assert_eq!(names(&dir.path().join("else")), ["file"]);
     assert_eq!(names(&dir.path().join("kept")), ["door/recording"]);
 }

@@ -131,6 +131,19 @@ impl Run {
     }
 }
 
+/// Set in a test program that is to confine itself: the folder to work in.
+pub const INNER: &str = "FLOUTAGE_TEST_CONFINED";
+
+/// Runs the test `name` of this program once more, in `folder`.
+pub fn again(name: &str, folder: &Path) {
+    let program = std::env::current_exe().expect("this test is a file");
+    let mut inner = Command::new(program);
+    inner
+        .args(["--exact", name, "--test-threads", "1", "--nocapture"])
+        .env(INNER, folder);
+    super::run_tool(&mut inner);
+}
+
 /// The names of all files under `folder`, hidden ones too, in order.
 pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = walkdir::WalkDir::new(folder)
