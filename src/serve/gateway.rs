@@ -12,7 +12,8 @@ use super::confine::Places;
 use super::fragments::{Muxer, Taker};
 use super::hls::Live;
 use super::push::Pusher;
-use super::record::{self, Recorder, Seen};
+use super::record::{Recorder, Seen};
+use super::recordings;
 use super::rtsp::Server;
 use super::sealed::{Seal, Sealer};
 use super::state::{CameraSettings, CameraStatus, Recording, Site};
@@ -285,14 +286,14 @@ impl Site for Gateway {
         let folder = self.of(camera, |running| {
             Some(running.recorded.as_ref()?.settings.directory.clone())
         });
-        folder.map_or_else(Vec::new, |folder| record::list(&folder))
+        folder.map_or_else(Vec::new, |folder| recordings::list(&folder))
     }
 
     fn recording_path(&self, camera: &str, file: &str) -> Option<PathBuf> {
         let folder = self.of(camera, |running| {
             Some(running.recorded.as_ref()?.settings.directory.clone())
         })?;
-        let known = record::list(&folder)
+        let known = recordings::list(&folder)
             .into_iter()
             .any(|recording| recording.file == file);
         known.then(|| folder.join(file))

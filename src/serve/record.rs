@@ -1,33 +1,27 @@
 //! Recordings: fragmented MP4 files that play to their last whole fragment, whatever ends the gateway.
 //!
 //! Invariants: what is written is redacted, and never the filled picture of a camera that is away; a write that fails
-//! leaves the file as it was before it; only files that this module named are ever deleted.
+//! leaves the file as it was before it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 
-use super::boxes::{decode_time, header, samples, set_decode_time, set_sequence};
+use super::boxes::{decode_time, samples, set_decode_time, set_sequence};
 use super::config::outputs::{Recording, Retention};
 use super::fragments::{Fragment, Taker};
+use super::recordings::{Gone, file_name, make_room, purge};
 use super::sealed::{Seal, Segment};
-use super::state;
 
 /// Time between two looks at what has to go.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
 /// Nothing recorded for so long is told.
 const GAP: Duration = Duration::from_secs(5);
-/// The longest head of a fragment that is written.
-const HEAD: usize = 64 << 20;
-/// How file names tell their beginning, in UTC.
-const NAME: &str = "%Y-%m-%dT%H-%M-%S%.3fZ";
 
 /// What others see of a recorder.
 #[derive(Clone, Default)]
@@ -185,7 +179,7 @@ impl Open {
         seal: Option<&Seal>,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let path = folder.join(format!("{}.mp4", stamp(begin).strftime(NAME)));
+        let path = folder.join(file_name(begin));
         let make = || OpenOptions::new().write(true).create_new(true).open(&path);
         if path.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -291,233 +285,10 @@ impl Drop for Recorder {
     }
 }
 
-/// What was deleted.
-#[derive(Default)]
-struct Gone {
-    files: u64,
-    bytes: u64,
-    /// When the youngest file began.
-    through: Option<SystemTime>,
-}
-
-impl Gone {
-    fn add(&mut self, file: &state::Recording) {
-        self.files += 1;
-        self.bytes += file.bytes;
-        self.through = self.through.max(Some(file.start));
-    }
-}
-
-/// Deletes what `retention` does not keep in `folder`, oldest first, but never `current`.
-fn purge(folder: &Path, retention: &Retention, current: Option<&Path>, now: SystemTime) -> Gone {
-    let mut gone = Gone::default();
-    let files = list(folder);
-    let mut total: u64 = files.iter().map(|file| file.bytes).sum();
-    for file in files {
-        let path = folder.join(&file.file);
-        if Some(path.as_path()) == current {
-            break;
-        }
-        let old = retention.age.is_some_and(|age| {
-            now.duration_since(file.start)
-                .is_ok_and(|since| since > age.0)
-        });
-        let large = retention.size.is_some_and(|size| total > size.as_u64());
-        if !old && !large {
-            break;
-        }
-        match std::fs::remove_file(&path) {
-            Ok(()) => {
-                total -= file.bytes;
-                gone.add(&file);
-            }
-            Err(error) => tracing::warn!("{}: cannot be deleted: {error}", path.display()),
-        }
-    }
-    gone
-}
-
-/// Deletes the oldest recordings in `folder` until `wanted` bytes have become free.
-fn make_room(folder: &Path, wanted: u64) -> Gone {
-    let mut gone = Gone::default();
-    for file in list(folder) {
-        if gone.bytes >= wanted {
-            break;
-        }
-        if std::fs::remove_file(folder.join(&file.file)).is_ok() {
-            gone.add(&file);
-        }
-    }
-    gone
-}
-
-/// What of a recording is whole.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Whole {
-    /// Bytes up to the end of its last whole fragment.
-    pub length: u64,
-    /// Pictures up to there.
-    pub frames: u64,
-}
-
-/// Finds where the last whole fragment of the recording `path` ends.
-///
-/// Errors: those of reading.
-pub fn whole(path: &Path) -> io::Result<Whole> {
-    let file = File::open(path)?;
-    let end = file.metadata()?.len();
-    let (mut whole, mut at, mut frames) = (Whole::default(), 0, 0);
-    loop {
-        let mut head = vec![0; end.saturating_sub(at).min(16) as usize];
-        file.read_exact_at(&mut head, at)?;
-        let Some((kind, size)) = header(&head) else {
-            return Ok(whole);
-        };
-        let next = at.saturating_add(size as u64);
-        if next > end {
-            return Ok(whole);
-        }
-        match &kind {
-            b"moof" if size < HEAD => {
-                let mut bytes = vec![0; size];
-                file.read_exact_at(&mut bytes, at)?;
-                frames += samples(&bytes);
-            }
-            b"moov" | b"mdat" => {
-                whole = Whole {
-                    length: next,
-                    frames,
-                };
-            }
-            _ => {}
-        }
-        at = next;
-    }
-}
-
-/// `time` as names of recordings have it, to the millisecond.
-pub fn stamp(time: SystemTime) -> Timestamp {
-    let stamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    stamp.round(jiff::Unit::Millisecond).unwrap_or(stamp)
-}
-
-/// The recordings in `folder`, oldest first: files with names that this module gives.
-pub fn list(folder: &Path) -> Vec<state::Recording> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut found: Vec<state::Recording> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| of(&entry))
-        .collect();
-    found.sort_by(|a, b| a.file.cmp(&b.file));
-    found
-}
-
-fn of(entry: &std::fs::DirEntry) -> Option<state::Recording> {
-    let file = entry.file_name().into_string().ok()?;
-    let stamp = file.strip_suffix(".mp4")?;
-    let start = jiff::civil::DateTime::strptime(NAME, stamp)
-        .ok()?
-        .to_zoned(TimeZone::UTC)
-        .ok()?
-        .timestamp();
-    let start = SystemTime::from(start);
-    let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    // Its last fragment was written when it ended.
-    let seconds = data
-        .modified()
-        .ok()?
-        .duration_since(start)
-        .unwrap_or_default()
-        .as_secs_f64();
-    Some(state::Recording {
-        file,
-        start,
-        seconds,
-        bytes: data.len(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use bytesize::ByteSize;
-
     use super::*;
-    use crate::serve::config::units::Span;
-
-    fn named(folder: &Path, hour: u32, bytes: usize) -> PathBuf {
-        let path = folder.join(format!("2026-11-25T{hour:02}-00-00.000Z.mp4"));
-        std::fs::write(&path, vec![0; bytes]).unwrap();
-        path
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn the_oldest_go_first_and_nothing_foreign() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        for hour in 1..=5 {
-            named(folder, hour, 1000);
-        }
-        std::fs::write(folder.join("mine.mp4"), vec![0; 9000]).unwrap();
-        let size = Retention {
-            size: Some(ByteSize(3500)),
-            age: None,
-        };
-        purge(folder, &size, None, SystemTime::now());
-        assert_eq!(
-            names(folder),
-            [
-                "2026-11-25T03-00-00.000Z.mp4",
-                "2026-11-25T04-00-00.000Z.mp4",
-                "2026-11-25T05-00-00.000Z.mp4",
-                "mine.mp4"
-            ]
-        );
-        let current = folder.join("2026-11-25T04-00-00.000Z.mp4");
-        let none = Retention {
-            size: Some(ByteSize(0)),
-            age: None,
-        };
-        purge(folder, &none, Some(&current), SystemTime::now());
-        assert_eq!(
-            names(folder),
-            [
-                "2026-11-25T04-00-00.000Z.mp4",
-                "2026-11-25T05-00-00.000Z.mp4",
-                "mine.mp4"
-            ]
-        );
-        let age = Retention {
-            size: None,
-            age: Some(Span(Duration::from_secs(3600))),
-        };
-        let later = SystemTime::now()
-            + Duration::from_secs(2 * 3600)
-            + Duration::from_secs(3600 * 24 * 400);
-        purge(folder, &age, None, later);
-        assert_eq!(names(folder), ["mine.mp4"]);
-    }
-
-    #[test]
-    fn names_tell_when_a_recording_began() {
-        let folder = tempfile::tempdir().unwrap();
-        named(folder.path(), 7, 3);
-        let found = list(folder.path());
-        assert_eq!(found.len(), 1);
-        let expected: Timestamp = "2026-11-25T07:00:00Z".parse().unwrap();
-        assert_eq!(found[0].start, SystemTime::from(expected));
-        assert_eq!(found[0].bytes, 3);
-    }
+    use crate::serve::recordings::list;
 
     #[test]
     fn a_full_disk_leaves_whole_fragments_and_goes_on_when_there_is_room() {

@@ -9,7 +9,7 @@ use super::notes::{self, Note};
 use super::time;
 use crate::audit::{Checked, Event, FileIdentity, Log, Redacted};
 use crate::error::{Error, Result};
-use crate::serve::record;
+use crate::serve::recordings;
 
 /// What a comparison of recordings with the record says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -87,7 +87,7 @@ impl Recorded {
         open: &[PathBuf],
     ) -> Result<()> {
         let camera = folder.file_name().unwrap_or_default().to_string_lossy();
-        for file in record::list(folder) {
+        for file in recordings::list(folder) {
             let path = folder.join(&file.file);
             let Some(entry) = entries.remove(&(camera.to_string(), time(file.start))) else {
                 if open.iter().any(|other| same(other, &path)) {

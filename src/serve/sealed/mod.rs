@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 pub use self::check::{Recorded, check};
 use self::notes::Note;
 use super::config::camera::Camera;
-use super::record::stamp;
+use super::recordings::stamp;
 use super::wire::{Counts, Installed};
 use crate::audit::{self, Event, FileIdentity, Log, Redacted, Versions};
 use crate::detect::registry::hexadecimal;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{FileIdentity, Redacted};
 use crate::error::{Error, Result};
-use crate::serve::record;
+use crate::serve::whole::whole;
 
 /// What is known of a file that is open, or closed and not entered yet.
 #[derive(Serialize, Deserialize)]
@@ -97,7 +97,7 @@ impl Note {
         };
         // Its last fragment was written when it ended.
         let end = data.modified().map_err(error)?;
-        let whole = record::whole(&self.path).map_err(error)?;
+        let whole = whole(&self.path).map_err(error)?;
         if whole.length < data.len() {
             File::options()
                 .write(true)
