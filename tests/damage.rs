@@ -73,3 +73,34 @@ fn no_container_hides_damage() {
         assert_eq!(names(&out), ["o.mkv"], "{name}");
     }
 }
+
+#[test]
+fn packets_that_a_recorder_never_got_are_told() {
+    let dir = temp_dir();
+    let plain = Clip::new(Scene::new(320, 240, 48)).write(dir.path(), "plain.mkv");
+    for (name, size, options) in [
+        ("a.ts", 188, ["-mpegts_m2ts_mode", "0"]),
+        ("a.mts", 192, ["-mpegts_m2ts_mode", "1"]),
+    ] {
+        let whole = dir.path().join(name);
+        let mut command = ffmpeg();
+        command
+            .arg("-i")
+            .arg(&plain)
+            .args(["-c:v", "libx264", "-f", "mpegts"]);
+        run_tool(command.args(options).arg(&whole));
+        assert_eq!(lost_or_damaged(&whole, dir.path()), 0, "{name}");
+
+        let mut bytes = std::fs::read(&whole).expect("readable");
+        let lost = bytes.len() / size / 2 * size;
+        bytes.drain(lost..lost + size);
+        let broken = dir.path().join(format!("broken-{name}"));
+        std::fs::write(&broken, bytes).expect("written");
+        assert!(
+            lost_or_damaged(&broken, dir.path()) > 0,
+            "{name}: a packet is missing"
+        );
+        let mut strict = redact(&broken, &dir.path().join("strict.mkv"));
+        run(strict.arg("--strict")).failed(&[&format!("broken-{name}"), "strict"]);
+    }
+}

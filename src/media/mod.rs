@@ -28,6 +28,7 @@ pub(crate) mod source;
 mod stamps;
 mod streams;
 pub mod tally;
+mod transport;
 pub mod video;
 pub(crate) mod watch;
 pub(crate) mod wiring;
