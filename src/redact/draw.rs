@@ -13,6 +13,9 @@ fn colour(class: Class) -> [u8; 3] {
     }
 }
 
+/// R, G, B behind labels.
+const BACKGROUND: [u8; 3] = [0; 3];
+
 /// Draws the edges of `area`, `thickness` pixels wide on its inner side.
 pub(super) fn outline(frame: &mut FrameMut<'_>, area: PixelBox, thickness: usize, class: Class) {
     let PixelBox { x1, y1, x2, y2 } = area;
@@ -101,6 +104,9 @@ pub(super) fn label(
         return;
     };
     written.push(area);
+    // The outline that it stands at stays.
+    let (x1, y1) = (area.x1 + size, area.y1 + size);
+    rectangle(frame, PixelBox { x1, y1, ..area }, BACKGROUND);
     let top = area.y1 + 2 * size;
     for (index, glyph) in glyphs.into_iter().enumerate() {
         let left = area.x1 + (2 + 4 * index) * size;

@@ -209,8 +209,8 @@ impl Redactor {
             .map(String::as_str)
             .chain(std::iter::repeat(""));
         let labelled = regions.iter().zip(labels);
-        let mut written = Vec::new();
-        for (region, label) in labelled.filter(|(region, _)| region.bbox.is_valid()) {
+        let valid = labelled.filter(|(region, _)| region.bbox.is_valid());
+        for (region, _) in valid.clone() {
             let margin = self.settings.class(region.class).margin;
             let boxes = [(region.bbox.dilate(margin), thin), (region.bbox, 2 * thin)];
             for (bbox, thickness) in boxes {
@@ -218,6 +218,10 @@ impl Redactor {
                     draw::outline(frame, area, thickness, region.class);
                 }
             }
+        }
+        // Last, so that no outline runs through them.
+        let mut written = Vec::new();
+        for (region, label) in valid {
             if let Some(area) = region.bbox.outward(width, height) {
                 draw::label(frame, area, 2 * thin, region.class, label, &mut written);
             }

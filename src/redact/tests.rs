@@ -714,7 +714,10 @@ fn outlines_are_drawn_and_nothing_else() {
         for at in [(26, 24), (24, 32), (40, 28)] {
             assert_eq!(after.sample(0, at.0, at.1), &green[..channels], "{at:?}");
         }
-        for at in [(40, 40), (16, 40), (5, 5), (75, 20), (25, 24)] {
+        // Between its digits.
+        let black = layout::sample_of([0, 0, 0], format, before.colour);
+        assert_eq!(after.sample(0, 25, 24), &black[..channels]);
+        for at in [(40, 40), (16, 40), (5, 5), (75, 20)] {
             assert_eq!(after.sample(0, at.0, at.1), before.sample(0, at.0, at.1));
         }
     }
