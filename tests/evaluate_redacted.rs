@@ -223,31 +223,62 @@ fn what_tools_redact_is_covered_and_the_rest_is_not() {
     }
 }
 
+/// `frames_out_of_step` and what is said of a version of `clip` that `filter` makes.
+fn out_of_step(dir: &Path, clip: &str, name: &str, filter: &str) -> (u64, String) {
+    let version = dir.join(format!("{clip}-{name}.mp4"));
+    let source = repository(&format!("fixtures/{clip}.mp4"));
+    let mut tool = ffmpeg();
+    tool.arg("-i").arg(&source).args(["-vf", filter]);
+    run_tool(tool.args(X264).arg(&version));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
+    command.arg("evaluate").arg(&source).arg("--json");
+    command
+        .arg("--truth")
+        .arg(repository(&format!("fixtures/{clip}.csv")));
+    let said = run(command.arg("--redacted").arg(&version)).succeeded();
+    let frames = said.json()["frames_out_of_step"].as_u64();
+    (frames.expect("a number"), said.stderr)
+}
+
 #[test]
-fn a_version_that_is_a_frame_late_is_warned_of() {
-    let clip = repository("fixtures/parking.mp4");
+fn frames_that_show_another_time_are_warned_of() {
     let dir = temp_dir();
-    let measured = |name: &str, filter: &str| {
-        let version = dir.path().join(name);
-        let mut tool = ffmpeg();
-        tool.arg("-i").arg(&clip).args(["-vf", filter]);
-        run_tool(tool.args(X264).arg(&version));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
-        command.arg("evaluate").arg(&clip).arg("--truth");
-        command
-            .arg(repository("fixtures/parking.csv"))
-            .arg("--redacted")
-            .arg(&version);
-        run(&mut command).succeeded().stderr
-    };
-    let late = "tpad=start=1:start_mode=clone,trim=end_frame=205";
-    let said = measured("late.mp4", late);
-    assert!(said.contains("1 frame(s) late"), "{said}");
-    let said = measured(
-        "same.mp4",
-        "drawbox=x=300:y=200:w=90:h=80:t=fill:color=gray",
-    );
-    assert!(!said.contains("warning"), "{said}");
+    let fill = "drawbox=x=300:y=200:w=90:h=80:t=fill:color=gray";
+    let late =
+        |frames: usize| format!("{fill},tpad=start={frames}:start_mode=clone,trim=end_frame=");
+    // Of a camera that moves and one that stands; wholly, from the middle on, and every other frame.
+    let part = "loop=loop=1:size=1:start=100,setpts=N/25/TB,trim=end_frame=200".to_owned();
+    let twice = "select='not(mod(n,2))',fps=25".to_owned();
+    let cases = [
+        (
+            "parking",
+            "late",
+            late(1) + "205",
+            190..=205,
+            "1 frame(s) late",
+        ),
+        (
+            "street-day",
+            "later",
+            late(20) + "200",
+            150..=200,
+            "20 frame(s) late",
+        ),
+        ("street-day", "part", part, 75..=100, "1 frame(s) late"),
+        ("street-day", "twice", twice, 75..=100, "1 frame(s) late"),
+    ];
+    for (clip, name, filter, likely, says) in cases {
+        let (found, said) = out_of_step(dir.path(), clip, name, &filter);
+        assert!(likely.contains(&found), "{clip} {name}: {found}");
+        assert!(said.contains(says), "{clip} {name}: {said}");
+    }
+    // Filled over what fills much of the picture and moves.
+    let large = "drawbox=x=220:y=40:w=200:h=240:t=fill:color=0x806050";
+    for (clip, fill) in [("parking", fill), ("entrance", large)] {
+        let (found, said) = out_of_step(dir.path(), clip, "same", fill);
+        assert_eq!(found, 0, "{clip}: {said}");
+        assert!(!said.contains("warning"), "{clip}: {said}");
+    }
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub struct Evaluation {
     pub false_areas: [u64; Class::ALL.len()],
     /// Places outside all boxes of the truth that were altered, and all such places.
     pub outside: (u64, u64),
+    /// Frames of a redacted version that show another time of the original: what is said of them is too good.
+    pub out_of_step: u64,
 }
 
 impl Evaluation {

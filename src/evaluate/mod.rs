@@ -13,7 +13,9 @@
 //! detected there is neither right nor wrong.
 
 mod alignment;
+mod coarse;
 mod coco;
+mod colour;
 mod coverage;
 mod evaluation;
 mod figures;
@@ -24,8 +26,9 @@ mod pixels;
 mod results;
 mod truth;
 
-pub use alignment::Alignment;
+pub use alignment::{Alignment, OutOfStep};
 pub use coco::{Picture, Pictures};
+pub use colour::in_colours_of;
 pub use coverage::{Altered, Redacted, Regions};
 pub use evaluation::{BoxResult, ENOUGH, Evaluation, Seen};
 pub use figures::{ALL_HEIGHTS, BUCKETS, Figures, Heights, Rate, TrackResult, buckets};

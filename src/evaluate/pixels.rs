@@ -35,12 +35,13 @@ const PLAIN: f32 = 4.0;
 /// Cells alike: two groups for each doubling of the variance.
 const GROUPS: usize = 30;
 
-/// The luma of a frame, without gaps between rows.
+/// The luma of a frame, without gaps between rows, and its chroma where it has such.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Luma {
     width: usize,
     height: usize,
     data: Vec<u8>,
+    chroma: Option<[Vec<u8>; 2]>,
 }
 
 impl Luma {
@@ -60,6 +61,7 @@ impl Luma {
             width,
             height,
             data,
+            chroma: chroma(frame),
         }
     }
 
@@ -68,9 +70,47 @@ impl Luma {
         (self.width, self.height)
     }
 
-    /// Row `y`, which must be one of its rows.
-    pub(super) fn row(&self, y: usize) -> &[u8] {
-        &self.data[y * self.width..][..self.width]
+    /// All samples, row by row.
+    pub(super) fn plane(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Blue and red difference, each sample for 2 × 2 of luma; None for RGB.
+    pub(super) fn chroma(&self) -> Option<&[Vec<u8>; 2]> {
+        self.chroma.as_ref()
+    }
+
+    /// Width and height of the planes of chroma.
+    pub(super) fn chroma_size(&self) -> (usize, usize) {
+        (self.width.div_ceil(2), self.height.div_ceil(2))
+    }
+
+    /// With the luma that `map` makes of luma and chroma of each pixel; without chroma as it is.
+    pub(super) fn mapped(&self, map: impl Fn(f32, f32, f32) -> f32) -> Self {
+        let mut mapped = self.clone();
+        let Some([blue, red]) = &self.chroma else {
+            return mapped;
+        };
+        let columns = self.chroma_size().0;
+        for (y, row) in mapped.data.chunks_mut(self.width).enumerate() {
+            let from = y / 2 * columns;
+            for (x, luma) in row.iter_mut().enumerate() {
+                let at = from + x / 2;
+                *luma =
+                    map(f32::from(*luma), f32::from(blue[at]), f32::from(red[at])).round() as u8;
+            }
+        }
+        mapped
+    }
+
+    /// Filled with `value` in an area: left, top, width, height.
+    #[cfg(test)]
+    pub(super) fn painted(mut self, area: (usize, usize, usize, usize), value: u8) -> Self {
+        let (x, y, width, height) = area;
+        for row in y..y + height {
+            self.data[row * self.width + x..][..width].fill(value);
+        }
+        self
     }
 
     /// Means of 3 × 3 pixels, fewer at the edges.
@@ -97,6 +137,26 @@ impl Luma {
             }
         }
         smooth
+    }
+}
+
+fn chroma(frame: &Frame<'_>) -> Option<[Vec<u8>; 2]> {
+    let columns = frame.width().div_ceil(2);
+    let rows = 0..frame.height().div_ceil(2);
+    let plane = |plane: usize, step: usize, first: usize| {
+        let row = |y: usize| {
+            frame.row(plane, y)[first..]
+                .iter()
+                .step_by(step)
+                .take(columns)
+                .copied()
+        };
+        rows.clone().flat_map(row).collect()
+    };
+    match frame.format() {
+        PixelFormat::I420 => Some([plane(1, 1, 0), plane(2, 1, 0)]),
+        PixelFormat::Nv12 => Some([plane(1, 2, 0), plane(1, 2, 1)]),
+        PixelFormat::Rgb | PixelFormat::Rgba => None,
     }
 }
 
@@ -302,20 +362,13 @@ mod tests {
             width: SIZE.0,
             height: SIZE.1,
             data,
+            chroma: None,
         }
-    }
-
-    fn painted(mut picture: Luma, area: (usize, usize, usize, usize), value: u8) -> Luma {
-        let (x, y, width, height) = area;
-        for row in y..y + height {
-            picture.data[row * SIZE.0 + x..][..width].fill(value);
-        }
-        picture
     }
 
     #[test]
     fn grain_is_not_an_alteration_and_paint_is() {
-        let redacted = painted(picture(6), (100, 60, 40, 40), 128);
+        let redacted = picture(6).painted((100, 60, 40, 40), 128);
         let found = Difference::between(&picture(0), &redacted).unwrap();
         let share = |x: f32| found.share(&BBox::from_xywh(x, 60.0, 40.0, 40.0));
         assert_eq!(share(100.0), 1.0);
@@ -332,7 +385,7 @@ mod tests {
     #[test]
     fn what_is_plain_counts_neither_way() {
         // Half of the box is in the plain strip, where filling with the same grey changes nothing.
-        let redacted = painted(picture(0), (0, 60, 64, 40), 90);
+        let redacted = picture(0).painted((0, 60, 64, 40), 90);
         let found = Difference::between(&picture(0), &redacted).unwrap();
         assert_eq!(found.share(&BBox::from_xywh(8.0, 62.0, 48.0, 36.0)), 1.0);
         // Nothing but plain: nobody can tell whether it was covered.
@@ -344,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_frame_filled_whole_is_altered_everywhere() {
-        let redacted = painted(picture(0), (0, 0, SIZE.0, SIZE.1), 16);
+        let redacted = picture(0).painted((0, 0, SIZE.0, SIZE.1), 16);
         let found = Difference::between(&picture(0), &redacted).unwrap();
         assert_eq!(found.outside(&[]), (80 * 45, 80 * 45));
         assert_eq!(found.share(&BBox::from_xywh(290.0, 150.0, 60.0, 60.0)), 1.0);

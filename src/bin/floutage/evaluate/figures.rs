@@ -58,6 +58,7 @@ pub fn all(evaluation: &Evaluation) -> Value {
         "tracks": tracks,
         "over_redaction": evaluation.over_redaction(),
         "boxes_outside_frames": evaluation.beyond,
+        "frames_out_of_step": evaluation.out_of_step,
         "areas": areas(evaluation.areas),
         "false_areas": areas(evaluation.false_areas),
         "false_areas_per_frame": evaluation

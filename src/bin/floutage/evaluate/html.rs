@@ -76,6 +76,12 @@ fn one(evaluation: &Evaluation) -> Markup {
         "frames"
     };
     html! {
+        @if evaluation.out_of_step > 2 {
+            p.warning {
+                (evaluation.out_of_step) " of " (evaluation.frames) " frames show another time of the original. All that moves counts as "
+                "redacted in them: the figures are too good."
+            }
+        }
         p {
             (evaluation.frames) " " (word) "; "
             strong { (format!("{:.2} %", evaluation.over_redaction() * 100.0)) }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use floutage::evaluate::{Alignment, Difference, Evaluation, Luma, Pictures, Seen};
+use floutage::evaluate::{
+    Alignment, Difference, Evaluation, Luma, OutOfStep, Pictures, Seen, in_colours_of,
+};
 use floutage::media::frames::Frames;
 use floutage::media::picture::look_at;
 
@@ -60,7 +62,12 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
     for index in 0.. {
         // Both are asked, so that a file that cannot be read says so itself.
         match (originals.next().transpose()?, others.next().transpose()?) {
-            (Some(original), Some(other)) => {
+            (Some(mut original), Some(other)) => {
+                if original.size() == other.size()
+                    && let Some(mapped) = in_colours_of(&original, &other)
+                {
+                    original = mapped;
+                }
                 alignment.add(&original, &other);
                 add(&mut evaluation, subject, index, (&original, &other))
                     .map_err(|error| anyhow!("{}: frame {}: {error}", path.display(), index + 1))?;
@@ -82,16 +89,27 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
         }
     }
     subject.check_length(evaluation.frames as usize)?;
-    if let Some(late) = alignment.late_by() {
-        let way = if late > 0 { "late" } else { "early" };
-        say::err(&format!(
-            "warning: {}: it fits much better {} frame(s) {way}. As it is, all that moves counts as redacted, and the \
-             figures mean nothing: make both videos begin with the same frame.",
-            path.display(),
-            late.abs()
-        ));
+    if let Some(found) = alignment.finish() {
+        // One or two may be chance, and change little.
+        if found.frames > 2 {
+            warn(path, &found, evaluation.frames);
+        }
+        evaluation.out_of_step = found.frames;
     }
     Ok(evaluation)
+}
+
+fn warn(path: &Path, found: &OutOfStep, frames: u64) {
+    let way = if found.late_by > 0 { "late" } else { "early" };
+    say::err(&format!(
+        "warning: {}: {} of {frames} frames, from frame {} on, fit another frame of the original much better, most of them {} \
+         frame(s) {way}. As they are, all that moves counts as redacted there, and the figures are too good: both videos must \
+         show the same, frame by frame.",
+        path.display(),
+        found.frames,
+        found.first + 1,
+        found.late_by.abs()
+    ));
 }
 
 fn pictures(subject: &Subject, pictures: &Pictures, folder: &Path) -> Result<Evaluation> {
