@@ -65,6 +65,24 @@ fn large_faces_and_plates_of_the_rendered_clips_do_not_leak() {
 }
 
 #[test]
+fn analysing_every_other_frame_leaks_hardly_more() {
+    for clip in ["street-day", "street-night", "parking"] {
+        let json = evaluate(clip, &["--json", "--sweep", "detect-every=1,2"])
+            .succeeded()
+            .json();
+        let leaking = [0, 1].map(|index| {
+            let figures = &json["sweep"][index]["figures"];
+            let of = |class: &str| leaks(figures, class, &["all"]).0;
+            of("face") + of("plate")
+        });
+        assert!(
+            leaking[0] > 0 && leaking[1] as f64 <= 1.1 * leaking[0] as f64,
+            "{clip}: {leaking:?}"
+        );
+    }
+}
+
+#[test]
 fn a_sweep_shows_that_without_tracking_more_leaks() {
     let sweep = [
         "--json",

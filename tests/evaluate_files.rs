@@ -253,6 +253,12 @@ fn pictures_are_measured_by_run_results_and_redacted_version() {
         &["--sweep", "margin=0,1,look-ahead=0,12"],
     )
     .failed(&["look-ahead", "no order in time"]);
+    let said = evaluate(&pictures, &truth, &["--hold", "3"]).succeeded();
+    assert!(
+        said.stderr.contains("pictures are not tracked"),
+        "{}",
+        said.stderr
+    );
     let json = evaluate(&pictures, &truth, &[]).succeeded().json();
     let all = [
         ("boxes", json!(3)),
@@ -353,6 +359,29 @@ fn boxes_outside_the_picture_are_not_passed_over_in_silence() {
     assert_eq!(said.json()["boxes_outside_frames"], 2);
     let truth = write(folder.path(), "all.csv", "1,1,1300,700,40,40,1,1,1\n");
     evaluate(&clip, &truth, &[]).failed(&["all.csv", "outside the picture", "another size"]);
+    // Likewise those of results.
+    let truth = write(folder.path(), "right.csv", &text);
+    for (name, results, says) in [
+        (
+            "all.csv",
+            "1,1,1300,700,40,40,1,1,1\n",
+            "1 of 1 boxes lie outside the picture",
+        ),
+        ("none.csv", "", "there is no detection in it"),
+    ] {
+        let results = write(folder.path(), name, results);
+        let said = evaluate(
+            &clip,
+            &truth,
+            &["--results", results.to_str().expect("UTF-8")],
+        )
+        .succeeded();
+        assert!(
+            said.stderr.contains(name) && said.stderr.contains(says),
+            "{}",
+            said.stderr
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use common::clip::Clip;
 use common::program::{Run, fixture, names, run};
 use common::scene::Scene;
 use common::temp_dir;
+use floutage::detect::registry::sha256_of;
 
 /// Evaluates a clip of markers.
 fn report(folder: &Path, arguments: &[&str]) -> (Run, String) {
@@ -78,7 +79,7 @@ fn a_report_shows_figures_and_no_picture() {
     let (said, html) = report(folder.path(), &["--results", "nothing.csv"]);
     check(&html);
     assert!(
-        !html.contains("data:image") && !said.stderr.contains("warning"),
+        !html.contains("data:image") && said.stderr.contains("there is no detection in it"),
         "{}",
         said.stderr
     );
@@ -91,7 +92,10 @@ fn a_report_shows_figures_and_no_picture() {
         assert!(html.contains(part), "{part}");
     }
     assert!(html.contains("10 frames from 1; 10 of 10 leak"));
+    assert!(!html.contains("sha256"), "no model has a part in it");
     let (_, covered) = report(folder.path(), &[]);
+    let model = std::fs::read(fixture("marker-detector")).expect("readable");
+    assert!(covered.contains(&sha256_of(&model)));
     assert!(covered.contains("No track leaks in any frame."));
 }
 

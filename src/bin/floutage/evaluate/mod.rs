@@ -14,15 +14,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use floutage::audit::ModelIdentity;
 use floutage::detect::Class;
 use floutage::evaluate::Evaluation;
 use floutage::media::partial::PartialFile;
+use floutage::media::pipeline::Tracking;
 use floutage::media::report::Stop;
 
 use crate::logging;
 use crate::options::{DetectorArgs, RedactionArgs, TrackingArgs};
 use crate::say;
-use subject::Subject;
+use subject::{Kind, Subject};
 use sweep::{Chosen, Sweep, Swept};
 
 #[derive(Debug, clap::Args)]
@@ -83,6 +85,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let subject = Subject::read(&args.input, &args.truth, args.class)?;
     let report = args.report()?;
+    if matches!(subject.kind, Kind::Pictures(_)) && args.tracking.settings() != Tracking::default()
+    {
+        say::err(
+            "warning: pictures are not tracked: --look-ahead, --hold and --detect-every change nothing",
+        );
+    }
     floutage::init()?;
     logging::bridge();
     ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
@@ -95,7 +103,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             _ => Vec::new(),
         };
-        let page = html::page(&args.about(), &outcome, &crops);
+        let page = html::page(&args.about()?, &outcome, &crops);
         std::fs::write(report.path(), page)
             .map_err(|error| floutage::Error::io(report.path(), "writing", error))?;
         report.finish()?;
@@ -150,7 +158,7 @@ impl Args {
     }
 
     /// What was measured, as pairs of a name and a value.
-    fn about(&self) -> Vec<(&'static str, String)> {
+    fn about(&self) -> Result<Vec<(&'static str, String)>> {
         let name = |path: &PathBuf| path.display().to_string();
         let mut about = vec![
             ("Measured", name(&self.input)),
@@ -172,7 +180,12 @@ impl Args {
             .map(|it| it.to_string_lossy().into_owned())
             .collect();
         about.push(("Command", format!("floutage {}", given.join(" "))));
+        if self.results.is_none() && self.redacted.is_none() {
+            for model in ModelIdentity::of(&self.detector.settings()?)? {
+                about.push(("Model", format!("{}, sha256 {}", model.name, model.sha256)));
+            }
+        }
         about.push(("Version", env!("CARGO_PKG_VERSION").to_owned()));
-        about
+        Ok(about)
     }
 }

@@ -187,6 +187,9 @@ pub fn trade_off(swept: &Swept) -> Markup {
         .collect();
     let percent = |value: f64| format!("{} %", (value * 1e6).round() / 1e4);
     html! {
+        @if places.iter().all(|it| it.1 == 0.0) {
+            p { "No box leaks with any of these combinations." }
+        }
         (legend(&[(LEAKS, "nothing else is better in both"), ("#8a8f98", "other combinations")]))
         svg viewBox=(format!("0 0 {WIDTH} 390")) role="img" aria-label="Leak rate against over-redaction" {
             @for tick in 0..=4 {

@@ -12,6 +12,7 @@ use floutage::redact::{Settings, Shape};
 use super::STOP;
 use super::subject::{Kind, Subject, add, redacted};
 use crate::options::RedactionArgs;
+use crate::say;
 
 /// The boxes of a file count as redacted as they are, unless a margin is asked for.
 pub fn as_they_are(redaction: &RedactionArgs, settings: &Settings) -> Settings {
@@ -48,7 +49,11 @@ pub fn evaluate(
     settings: &Settings,
 ) -> Result<Evaluation> {
     let mut evaluation = subject.evaluation();
+    let (mut all, mut beyond) = (0u64, 0u64);
     let mut add = |index: usize, size: (usize, usize), found: &[Detection]| {
+        all += found.len() as u64;
+        let outside = |it: &&Detection| it.bbox.clip(size.0, size.1).is_none();
+        beyond += found.iter().filter(outside).count() as u64;
         let found = sure(found, detector);
         let regions = Regions {
             size,
@@ -92,6 +97,16 @@ pub fn evaluate(
                 add(index, size, found);
             }
         }
+    }
+    let name = file.display();
+    if all == 0 {
+        say::err(&format!(
+            "warning: {name}: there is no detection in it: everything leaks"
+        ));
+    } else if beyond > 0 {
+        say::err(&format!(
+            "warning: {name}: {beyond} of {all} boxes lie outside the picture; are they of a clip of another size?"
+        ));
     }
     Ok(evaluation)
 }
