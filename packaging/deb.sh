@@ -23,7 +23,7 @@ if ! cargo deb --version 2>/dev/null | grep -qx "$wanted"; then
 fi
 PATH=$PWD/target/tools/bin:$PATH
 
-cargo build --locked --release
+cargo build --locked --release --features c2pa
 program=target/release/floutage
 
 # What the package takes from here: `assets` in Cargo.toml.

@@ -13,6 +13,7 @@
 //! | [`gst`](mod@gst) | the GStreamer elements |
 //! | [`media`] | files and pictures from end to end |
 //! | [`audit`] | the tamper-evident record |
+//! | [`credentials`] | a signed statement in an output of what was done to it (C2PA) |
 //! | [`sandbox`] | what a process may reach |
 //! | [`verify`] | what a finished file holds beside its pictures |
 //! | [`serve`] | cameras in, redacted streams and recordings out |
@@ -24,6 +25,7 @@
 pub mod attack;
 pub mod audit;
 pub mod batch;
+pub mod credentials;
 pub mod detect;
 pub mod error;
 pub mod evaluate;

@@ -26,6 +26,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::credentials::Signed;
 use crate::error::{Error, Result};
 pub use redetect::{Place, Residual, Search};
 pub use source::Source;
@@ -51,6 +52,9 @@ pub struct Inspection {
     pub tracks: Vec<String>,
     /// Pictures and sound packets that were looked at one by one.
     pub packets: u64,
+    /// Content credentials that are written here and hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Signed>,
     /// What is not on the list, in the order of the file; at most [`MOST_FINDINGS`].
     pub findings: Vec<Finding>,
 }

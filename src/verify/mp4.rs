@@ -7,7 +7,7 @@ use std::io;
 use super::mp4_fragments::{self, Fragments};
 use super::mp4_leaf::{check_leaf, stsd};
 use super::mp4_samples::{Track, check_media};
-use super::source::{Walk, show};
+use super::source::{Credentials, Walk, show};
 
 /// Which boxes may be in which; a box on none of the lists is a finding. `""` is the file.
 const CHILDREN: &[(&str, &[&[u8; 4]])] = &[
@@ -29,6 +29,13 @@ const CHILDREN: &[(&str, &[&[u8; 4]])] = &[
     ("meta", &[b"hdlr", b"ilst"]),
     ("ilst", &[b"\xa9too"]),
 ];
+
+/// What a box of content credentials begins with: its identifier, version and flags, what it is for, and where another part of
+/// it would be.
+const CREDENTIALS: &[u8] = b"\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81\0\0\0\0manifest\0\0\0\0\0\0\0\0\0";
+
+/// The largest box of them that is read.
+const LARGEST_CREDENTIALS: u64 = 64 << 10;
 
 /// The largest index that is read.
 const LARGEST_INDEX: u64 = 256 << 20;
@@ -84,6 +91,7 @@ pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
     walk.format("MP4");
     let (mut at, mut media, mut tracks): (u64, Media, Vec<Track>) = (0, Vec::new(), Vec::new());
     let (mut indexed, mut fragments) = (false, Fragments::default());
+    let mut after_ftyp = false;
     while at < walk.length && !walk.is_full() {
         let head = walk.up_to(at, 16)?;
         let Some((kind, head, size)) = top(&head, walk.length - at) else {
@@ -134,12 +142,25 @@ pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
                     walk.format("QuickTime");
                 }
             }
-            _ => {
-                let content = walk.up_to(at + head, (size - head).min(48))?;
-                let problem = format!("{size} bytes that are not expected: {}", show(&content));
-                walk.report(at, name(kind), problem);
+            // Behind the first box, as the hash in it wants it.
+            b"uuid" if after_ftyp && head == 8 && size <= LARGEST_CREDENTIALS => {
+                let Some(body) = walk.take(at + head, size - head, "uuid")? else {
+                    break;
+                };
+                let kept = body.strip_prefix(CREDENTIALS).is_some_and(|jumbf| {
+                    walk.credentials(Credentials {
+                        place: at..at + size,
+                        within: "uuid",
+                        jumbf: jumbf.to_vec(),
+                    })
+                });
+                if !kept {
+                    unexpected(walk, at, kind, head, size)?;
+                }
             }
+            _ => unexpected(walk, at, kind, head, size)?,
         }
+        after_ftyp = kind == *b"ftyp";
         at += size;
     }
     if !indexed {
@@ -148,6 +169,14 @@ pub fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
     let end = walk.length;
     fragments.finish(walk, &tracks, end);
     check_media(walk, &media, &tracks)
+}
+
+/// Reports a box that is on no list.
+fn unexpected(walk: &mut Walk<'_>, at: u64, kind: [u8; 4], head: u64, size: u64) -> io::Result<()> {
+    let content = walk.up_to(at + head, (size - head).min(48))?;
+    let problem = format!("{size} bytes that are not expected: {}", show(&content));
+    walk.report(at, name(kind), problem);
+    Ok(())
 }
 
 /// A box of the file itself: its kind, the length of its head and of all of it, of which `rest` bytes are there.

@@ -4,7 +4,10 @@
 
 use std::io;
 
-use super::source::{Walk, show};
+use super::source::{Credentials, Walk, show};
+
+/// What a segment of content credentials begins with: JPEG XT's mark, the number of the box and of its part.
+const CREDENTIALS: &[u8] = b"JP\x02\x11\0\0\0\x01";
 
 /// The `JFIF` segment without a thumbnail, after its length.
 fn is_jfif(body: &[u8]) -> bool {
@@ -18,7 +21,7 @@ pub fn jpeg(walk: &mut Walk<'_>) -> io::Result<()> {
         return Ok(());
     };
     let mut at = 2;
-    let mut scan = false;
+    let (mut scan, mut after_jfif) = (false, false);
     while at < bytes.len() && !walk.is_full() {
         if scan {
             // Coded data ends at the next marker that is neither an escaped byte nor a restart.
@@ -69,6 +72,15 @@ pub fn jpeg(walk: &mut Walk<'_>) -> io::Result<()> {
                 .first()
                 .is_some_and(|&count| body.len() == 4 + 2 * usize::from(count)),
             0xdd => body.len() == 2,
+            // Content credentials, in one segment behind the first one.
+            0xeb => match body.strip_prefix(CREDENTIALS) {
+                Some(jumbf) if after_jfif => walk.credentials(Credentials {
+                    place: offset..offset + 2 + length as u64,
+                    within: "APP11",
+                    jumbf: jumbf.to_vec(),
+                }),
+                _ => false,
+            },
             _ => false,
         };
         if !fits {
@@ -84,6 +96,7 @@ pub fn jpeg(walk: &mut Walk<'_>) -> io::Result<()> {
             );
         }
         at += 2 + length;
+        after_jfif = marker == 0xe0;
         scan = marker == 0xda;
     }
     walk.report(bytes.len() as u64, "file", "the picture has no end");

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use super::{Finding, Inspection, MOST_FINDINGS};
+use crate::credentials::{self, Format};
 
 /// Bytes that can be read at any place.
-pub trait Source {
+pub trait Source: Sync {
     /// How many there are.
     ///
     /// Errors: those of the system.
@@ -52,6 +54,48 @@ pub struct Walk<'a> {
     /// Length of the file.
     pub length: u64,
     inspection: Inspection,
+    credentials: Option<Credentials>,
+}
+
+/// Content credentials that are still to be checked.
+pub struct Credentials {
+    /// Where they lie in the file, with what is about them.
+    pub place: Range<u64>,
+    /// The structure they are in.
+    pub within: &'static str,
+    /// The boxes that they consist of.
+    pub jumbf: Vec<u8>,
+}
+
+/// A file read from one place on, for what reads so.
+pub struct Reading<'a> {
+    source: &'a dyn Source,
+    length: u64,
+    at: u64,
+}
+
+impl io::Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let there = self.length.saturating_sub(self.at);
+        let count = usize::try_from(there)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        self.source.read_at(self.at, &mut buffer[..count])?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl io::Seek for Reading<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::End(by) => self.length.checked_add_signed(by),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -60,6 +104,7 @@ impl<'a> Walk<'a> {
             source,
             length: source.length()?,
             inspection: Inspection::default(),
+            credentials: None,
         })
     }
 
@@ -84,6 +129,13 @@ impl<'a> Walk<'a> {
         let mut bytes = vec![0; length as usize];
         self.source.read_at(offset, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Keeps content credentials for a check once the format is known; false when there are some already.
+    pub fn credentials(&mut self, found: Credentials) -> bool {
+        let is_first = self.credentials.is_none();
+        self.credentials.get_or_insert(found);
+        is_first
     }
 
     /// Notes a finding.
@@ -127,7 +179,30 @@ impl<'a> Walk<'a> {
         self.inspection.packets += 1;
     }
 
+    /// Checks the content credentials, if there are any.
+    fn check_credentials(&mut self) {
+        let Some(found) = self.credentials.take() else {
+            return;
+        };
+        let format = match self.inspection.format.as_str() {
+            "JPEG" => Format::Jpeg,
+            "QuickTime" => Format::QuickTime,
+            _ => Format::Mp4,
+        };
+        let reading = Reading {
+            source: self.source,
+            length: self.length,
+            at: 0,
+        };
+        let start = found.place.start;
+        match credentials::check(reading, format, &found.jumbf, found.place) {
+            Ok(signed) => self.inspection.credentials = Some(signed),
+            Err(problem) => self.report(start, found.within, problem),
+        }
+    }
+
     pub fn done(mut self) -> Inspection {
+        self.check_credentials();
         let video = matches!(
             self.inspection.format.as_str(),
             "MP4" | "QuickTime" | "Matroska" | "WebM"

@@ -9,7 +9,9 @@ use tracing_subscriber::EnvFilter;
 /// with `GST_DEBUG` as usual.
 pub fn start(quiet: bool) {
     let level = if quiet { "error" } else { "warn" };
-    let filter = EnvFilter::try_from_env("FLOUTAGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // What is wrong with content credentials is told by what asked for them.
+    let usual = format!("{level},c2pa=off");
+    let filter = EnvFilter::try_from_env("FLOUTAGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use floutage::credentials::fingerprint;
 use floutage::media::report::Stop;
-use floutage::verify::{Inspection, MOST_FINDINGS, Residual, Search, inspect};
+use floutage::verify::{Finding, Inspection, MOST_FINDINGS, Residual, Search, inspect};
 use serde::Serialize;
 
 use crate::logging;
@@ -24,6 +25,9 @@ pub struct Args {
     /// What it was made of: regions found there must have changed, and none may be found elsewhere.
     #[arg(long, value_name = "INPUT")]
     original: Option<PathBuf>,
+    /// Content credentials must be there, and signed with the certificate in this PEM file.
+    #[arg(long, value_name = "PEM")]
+    c2pa: Option<PathBuf>,
     /// Look at the structure only, not at the pictures.
     #[arg(long, conflicts_with = "original")]
     structure_only: bool,
@@ -60,7 +64,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             bail!("{}: there is no such file", path.display());
         }
     }
-    let inspection = inspect(&args.output)?;
+    let signer = args.c2pa.as_deref().map(fingerprint).transpose()?;
+    let mut inspection = inspect(&args.output)?;
+    if let Some(signer) = signer {
+        let found = inspection.credentials.as_ref();
+        if found.is_none_or(|found| found.certificate != signer) {
+            inspection.findings.push(Finding {
+                offset: 0,
+                place: "file".into(),
+                problem: "there are no content credentials of that certificate".into(),
+            });
+        }
+    }
     let residual = if args.structure_only || inspection.format.is_empty() {
         None
     } else {
@@ -85,13 +100,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let text = if args.json {
         serde_json::to_string_pretty(&outcome)?
     } else {
-        describe(&outcome)
+        describe(&outcome, args.c2pa.is_some())
     };
     let said = say::out(&text);
     Ok(ExitCode::from(u8::from(!ok || !said)))
 }
 
-fn describe(outcome: &Outcome) -> String {
+fn describe(outcome: &Outcome, pinned: bool) -> String {
     let inspection = &outcome.inspection;
     let mut text = format!(
         "{}: {}, {}, {} packets\n",
@@ -104,6 +119,18 @@ fn describe(outcome: &Outcome) -> String {
         inspection.tracks.join(", "),
         inspection.packets
     );
+    if let Some(signed) = &inspection.credentials {
+        text.push_str(&format!(
+            "  content credentials: of floutage {}, signed with the certificate {}{}\n",
+            signed.version,
+            signed.certificate,
+            if pinned {
+                ""
+            } else {
+                " (--c2pa tells whether it is yours)"
+            }
+        ));
+    }
     if inspection.findings.is_empty() {
         text.push_str("  structure: nothing but what is allowed\n");
     }

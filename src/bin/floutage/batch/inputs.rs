@@ -79,6 +79,7 @@ fn item(job: plan::Job, settings: Settings) -> Result<Item> {
             format!("{shown}: its name is not UTF-8 text, which a journal cannot hold; rename it")
         })
     };
+    settings.check_output(&job.output)?;
     let found = std::fs::metadata(&job.input).ok();
     Ok(Item {
         input: text(&job.input)?,

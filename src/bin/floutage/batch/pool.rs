@@ -22,7 +22,7 @@ use floutage::sandbox::Confinement;
 use super::display::Display;
 use super::job::Changed;
 use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
-use super::settings::record;
+use super::settings::{credentials, record};
 use crate::redact::plan::{Job, Kind, kind};
 use crate::redact::{STOP, worker};
 use crate::say;
@@ -216,6 +216,7 @@ impl<'a> Pool<'a> {
             );
         }
         let record = record(&item.arguments)?;
+        let credentials = credentials(&item.arguments)?;
         let identity = Identity::of(input)?;
         if let Some(folder) = output.parent() {
             std::fs::create_dir_all(folder)
@@ -254,6 +255,9 @@ impl<'a> Pool<'a> {
                 "{}: the file has changed while it was read; wait until it is complete",
                 input.display()
             );
+        }
+        if let Some(credentials) = credentials {
+            credentials.sign(&report, &staged, &staged, true)?;
         }
         if let Some(record) = &record {
             // Before the journal knows of it: a kill may leave an entry too many, but no result without one.

@@ -11,6 +11,7 @@ use floutage::batch::identity::hash_text;
 use floutage::detect::registry::{Registry, sha256_of};
 
 use crate::cli::{self, Cli};
+use crate::redact::credentials::{self, Credentials};
 use crate::redact::{self, record::Record};
 
 /// Options of `redact` that are no setting: the batch has its own, or gives them itself.
@@ -154,6 +155,8 @@ pub struct Settings {
     pub model_hash: String,
     /// Names and SHA-256 of the models.
     pub models: String,
+    /// Outputs get content credentials.
+    signed: bool,
 }
 
 impl Settings {
@@ -179,6 +182,7 @@ impl Settings {
             _ => bail!("{origin}: these are no settings"),
         };
         redact.check().with_context(|| origin.to_owned())?;
+        let signed = redact.credentials().with_context(|| origin.to_owned())?;
         let matches = Command::new("settings")
             .no_binary_name(true)
             .args(known.clone())
@@ -200,7 +204,16 @@ impl Settings {
             codec: redact.codec()?,
             model_hash,
             models,
+            signed: signed.is_some(),
         })
+    }
+
+    /// Refuses an `output` that these settings cannot make.
+    pub fn check_output(&self, output: &std::path::Path) -> Result<()> {
+        if self.signed {
+            credentials::format(output)?;
+        }
+        Ok(())
     }
 }
 
@@ -208,11 +221,22 @@ impl Settings {
 ///
 /// Errors: it cannot be written to.
 pub fn record(arguments: &[String]) -> Result<Option<Record>> {
+    parsed(arguments)?.record()
+}
+
+/// What the settings of a file name to sign with, likewise.
+///
+/// Errors: it cannot be used.
+pub fn credentials(arguments: &[String]) -> Result<Option<Credentials>> {
+    parsed(arguments)?.credentials()
+}
+
+fn parsed(arguments: &[String]) -> Result<Box<redact::Args>> {
     let words = ["floutage", "redact", "input", "--output=output"].map(str::to_owned);
     let words = words.into_iter().chain(arguments.iter().cloned());
     match Cli::try_parse_from(words)?.command {
-        cli::Command::Redact(args) => args.record(),
-        _ => Ok(None),
+        cli::Command::Redact(args) => Ok(args),
+        _ => bail!("these are no settings"),
     }
 }
 

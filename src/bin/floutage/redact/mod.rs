@@ -1,5 +1,6 @@
 //! `floutage redact`: files, pictures and folders.
 
+pub mod credentials;
 pub mod plan;
 mod progress;
 pub mod record;
@@ -23,6 +24,7 @@ use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
 use floutage::sandbox::Confinement;
 
+use self::credentials::{Credentials, Unsigned};
 use self::plan::{Job, Kind, plan};
 use self::progress::Display;
 use self::record::Record;
@@ -73,6 +75,10 @@ pub struct Args {
     /// Record each file, signed, in this log of JSON Lines; `floutage audit verify` finds any change to it.
     #[arg(long, value_name = "LOG", env = "FLOUTAGE_AUDIT_LOG")]
     audit_log: Option<PathBuf>,
+    /// Put a signed statement of what was done into each MP4, MOV and JPEG (C2PA content credentials); PEM file with the
+    /// certificate, those of its issuers, and the private key, which nobody else may read.
+    #[arg(long, value_name = "PEM", env = "FLOUTAGE_C2PA")]
+    c2pa: Option<PathBuf>,
     /// Show no progress, no summary and no warnings.
     #[arg(short, long)]
     quiet: bool,
@@ -122,6 +128,11 @@ impl Args {
         Record::open(self, &self.redaction()?)
     }
 
+    /// What these settings name to sign with.
+    pub fn credentials(&self) -> Result<Option<Credentials>> {
+        Credentials::open(self, &self.redaction()?)
+    }
+
     /// How to redact.
     fn redaction(&self) -> Result<Settings> {
         Ok(Settings {
@@ -162,9 +173,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
     let record = Record::open(&args, &settings)?;
+    let credentials = args.credentials()?;
     args.confine.warn();
     let confinement = confine_parent(&args, &jobs, record.as_ref())?;
-    let worker = Worker::new(&args, settings)?;
+    let worker = Worker::new(&args, settings, credentials)?;
     catch_signals()?;
     if jobs.len() > 1 {
         // Once for all, before the first file is touched.
@@ -246,7 +258,7 @@ fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path)
         };
         let confinement = confine_worker(args, &job)?;
         ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
-        let worker = Worker::new(args, settings)?;
+        let worker = Worker::new(args, settings, None)?;
         let mut report = match job.kind {
             Kind::Picture => worker.picture(&job),
             Kind::Video => worker.video(&job, &mut worker::tell),
@@ -262,6 +274,9 @@ fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path)
 /// Refuses what could not be written, before hours of work.
 fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
     for job in jobs {
+        if args.c2pa.is_some() {
+            credentials::format(&job.output)?;
+        }
         if job.kind == Kind::Video {
             let container = Container::of(&job.output)
                 .with_context(|| format!("{}: taken for a video", job.input.display()))?;
@@ -291,15 +306,18 @@ struct Worker<'a> {
     detector: OnceCell<SharedDetector>,
     redactor: Redactor,
     settings: Settings,
+    /// In a process of one file there are none: it decodes.
+    credentials: Option<Credentials>,
     args: &'a Args,
 }
 
 impl<'a> Worker<'a> {
-    fn new(args: &'a Args, settings: Settings) -> Result<Self> {
+    fn new(args: &'a Args, settings: Settings, credentials: Option<Credentials>) -> Result<Self> {
         Ok(Self {
             detector: OnceCell::new(),
             redactor: Redactor::new(settings.clone())?,
             settings,
+            credentials,
             args,
         })
     }
@@ -324,6 +342,22 @@ impl<'a> Worker<'a> {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
+        let Some(credentials) = &self.credentials else {
+            return self.redact_into(job);
+        };
+        let unsigned = Unsigned::beside(&job.output);
+        let report = self.redact_into(&Job {
+            output: unsigned.path().to_owned(),
+            ..job.clone()
+        })?;
+        credentials.sign(&report, unsigned.path(), &job.output, self.args.overwrite)?;
+        Ok(Report {
+            output: job.output.clone(),
+            ..report
+        })
+    }
+
+    fn redact_into(&self, job: &Job) -> Result<Report> {
         match job.kind {
             Kind::Picture => self.picture(job),
             Kind::Video => {
