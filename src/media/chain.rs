@@ -3,7 +3,6 @@
 //!
 //! Such files are often recordings that ended abruptly: what is there is redacted, and the damage told.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// ASF's GUIDs of the header, the data, and the file properties inside the header.
@@ -25,7 +24,12 @@ const fn guid(first: u8) -> [u8; 16] {
 ///
 /// Sources: Adobe Flash Video File Format Specification 10.1, annex E; Microsoft's Advanced Systems Format, 3 and 5;
 /// ISO/IEC 13818-1, 2.4.3.
-pub fn problem(file: &File, length: u64, head: &[u8]) -> std::io::Result<Option<String>> {
+pub fn problem(
+    file: &mut (impl Read + Seek),
+    length: u64,
+    head: &[u8],
+) -> std::io::Result<Option<String>> {
+    file.rewind()?;
     let mut reader = BufReader::new(file);
     let found = if head.starts_with(b"FLV\x01") {
         flv(&mut reader, length)
@@ -159,8 +163,7 @@ mod tests {
     fn check(bytes: &[u8]) -> Option<String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        problem(&file, bytes.len() as u64, &bytes[..bytes.len().min(12)]).unwrap()
+        problem(&mut file, bytes.len() as u64, &bytes[..bytes.len().min(12)]).unwrap()
     }
 
     /// `whole` is right, and neither without its last byte nor with another one at each of `places`.

@@ -28,6 +28,7 @@ pub(crate) mod source;
 mod stamps;
 mod streams;
 pub mod tally;
+pub mod transfer;
 pub mod video;
 pub(crate) mod watch;
 pub(crate) mod wiring;
