@@ -15,11 +15,12 @@
 //! | [`audit`] | the tamper-evident record |
 //! | [`credentials`] | a signed statement in an output of what was done to it (C2PA) |
 //! | [`sandbox`] | what a process may reach |
+//! | [`storage`] | what lies in object storage |
 //! | [`verify`] | what a finished file holds beside its pictures |
 //! | [`serve`] | cameras in, redacted streams and recordings out |
 //! | [`batch`] | archives: every file once, with an account |
 //!
-//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst ← media ← batch ← the program.
+//! Dependencies point one way: geometry, frame ← detect, track, redact, evaluate ← gst, storage ← media ← batch ← the program.
 //! The library is also a GStreamer plugin (`libfloutage.so`).
 
 pub mod attack;
@@ -36,6 +37,7 @@ pub mod media;
 pub mod redact;
 pub mod sandbox;
 pub mod serve;
+pub mod storage;
 pub mod track;
 pub mod verify;
 

@@ -583,6 +583,7 @@ fn detectors_that_answer_anything() {
             draw: false,
             strict: false,
             tally: false,
+            link: None,
         };
         stage.reset();
         let fault = format!("detector {seed}");

@@ -8,14 +8,28 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::storage::Found;
 
-/// Size and time of a file: what tells cheaply that it may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Size and time of a file, and of an object the server's mark: what tells cheaply that it may have changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Bytes.
     pub size: u64,
     /// Time of the last change in nanoseconds since 1970.
     pub mtime_ns: i64,
+    /// The server's mark of an object's content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+impl From<Found> for Stamp {
+    fn from(found: Found) -> Self {
+        Self {
+            size: found.size,
+            mtime_ns: found.modified_ns,
+            etag: found.etag,
+        }
+    }
 }
 
 impl Stamp {
@@ -32,6 +46,7 @@ impl Stamp {
         Ok(Self {
             size: found.len(),
             mtime_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            etag: None,
         })
     }
 }

@@ -17,7 +17,13 @@ use crate::error::{Error, Result};
 use crate::media::report::Report;
 
 /// Version of the tables below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// What brings the tables of version 1 to this one.
+const SINCE_1: &str = "
+ALTER TABLE file ADD COLUMN etag TEXT;
+ALTER TABLE file ADD COLUMN result_etag TEXT;
+ALTER TABLE file ADD COLUMN upload TEXT;
+";
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS file (
     id INTEGER PRIMARY KEY,
@@ -36,6 +42,8 @@ CREATE TABLE IF NOT EXISTS file (
     error TEXT,
     owned INTEGER NOT NULL DEFAULT 0,   -- what has the output's name was made by this batch
     result_size INTEGER, result_mtime_ns INTEGER, result_blake3 TEXT,
+    etag TEXT, result_etag TEXT,    -- of objects
+    upload TEXT,                    -- an upload of the result that may not be over
     report TEXT,                    -- JSON
     started INTEGER, finished INTEGER,  -- seconds since 1970
     frames INTEGER, share REAL      -- how far a running file is
@@ -113,6 +121,8 @@ pub struct Entry {
     pub result: Option<Identity>,
     /// Hash of the result, known before it has its name.
     pub result_blake3: Option<String>,
+    /// An upload of the result that may not be over.
+    pub upload: Option<String>,
     /// Numbers of the result.
     pub report: Option<Report>,
     /// Seconds since 1970.
@@ -197,11 +207,13 @@ impl Journal {
         let version: i64 = self
             .connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            self.connection.execute_batch(TABLES)?;
-            self.connection
-                .pragma_update(None, "user_version", VERSION)?;
-        }
+        let missing = match version {
+            0 => TABLES,
+            1 => SINCE_1,
+            _ => return Ok(()),
+        };
+        let set = format!("BEGIN; {missing} PRAGMA user_version = {VERSION}; COMMIT;");
+        self.connection.execute_batch(&set)?;
         Ok(())
     }
 
@@ -210,7 +222,8 @@ impl Journal {
             .connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(|error| self.wrong(&error))?;
-        if version == VERSION {
+        // To look at, those of version 1 lack nothing.
+        if (1..=VERSION).contains(&version) {
             return Ok(());
         }
         let problem = format!(
@@ -268,7 +281,7 @@ impl Journal {
         self.execute(
             "UPDATE file SET input = ?2, arguments = ?3, settings = ?4, settings_hash = ?5, model_hash = ?6, models = ?7,
                  state = 'pending', changed = NULL, attempts = 0, error = NULL, report = NULL,
-                 result_size = NULL, result_mtime_ns = NULL, result_blake3 = NULL WHERE id = ?1",
+                 result_size = NULL, result_mtime_ns = NULL, result_blake3 = NULL, result_etag = NULL WHERE id = ?1",
             params![
                 id,
                 item.input,
@@ -281,18 +294,35 @@ impl Journal {
         )
     }
 
-    /// Work on the file begins; `identity` is what it reads.
+    /// Work on the file begins; `identity` is what it reads, with no hash where that is not known yet.
     pub fn start(&self, id: i64, identity: &Identity) -> Result<()> {
         self.execute(
             "UPDATE file SET state = 'running', attempts = attempts + 1, error = NULL, frames = 0, share = NULL,
-                 size = ?2, mtime_ns = ?3, blake3 = ?4, started = ?5, finished = NULL WHERE id = ?1",
+                 size = ?2, mtime_ns = ?3, blake3 = ?4, etag = ?6, started = ?5, finished = NULL WHERE id = ?1",
             params![
                 id,
                 identity.stamp.size as i64,
                 identity.stamp.mtime_ns,
-                identity.blake3,
-                now()
+                (!identity.blake3.is_empty()).then_some(&identity.blake3),
+                now(),
+                identity.stamp.etag,
             ],
+        )
+    }
+
+    /// The hash of what a running file reads, where it was not known when work began.
+    pub fn identified(&self, id: i64, blake3: &str) -> Result<()> {
+        self.execute(
+            "UPDATE file SET blake3 = ?2 WHERE id = ?1",
+            params![id, blake3],
+        )
+    }
+
+    /// The result is being sent as `upload`; None when no upload is left.
+    pub fn uploading(&self, id: i64, upload: Option<&str>) -> Result<()> {
+        self.execute(
+            "UPDATE file SET upload = ?2 WHERE id = ?1",
+            params![id, upload],
         )
     }
 
@@ -315,11 +345,11 @@ impl Journal {
     }
 
     /// The result has its name, and the stamp `stamp`.
-    pub fn done(&self, id: i64, stamp: Stamp) -> Result<()> {
+    pub fn done(&self, id: i64, stamp: &Stamp) -> Result<()> {
         self.execute(
-            "UPDATE file SET state = 'done', changed = NULL, result_size = ?2, result_mtime_ns = ?3, finished = ?4
-             WHERE id = ?1",
-            params![id, stamp.size as i64, stamp.mtime_ns, now()],
+            "UPDATE file SET state = 'done', changed = NULL, upload = NULL, result_size = ?2, result_mtime_ns = ?3,
+                 result_etag = ?5, finished = ?4 WHERE id = ?1",
+            params![id, stamp.size as i64, stamp.mtime_ns, now(), stamp.etag],
         )
     }
 
@@ -340,10 +370,10 @@ impl Journal {
     }
 
     /// The finished file's input has another time, but the same content.
-    pub fn touched(&self, id: i64, stamp: Stamp) -> Result<()> {
+    pub fn touched(&self, id: i64, stamp: &Stamp) -> Result<()> {
         self.execute(
-            "UPDATE file SET size = ?2, mtime_ns = ?3 WHERE id = ?1",
-            params![id, stamp.size as i64, stamp.mtime_ns],
+            "UPDATE file SET size = ?2, mtime_ns = ?3, etag = ?4 WHERE id = ?1",
+            params![id, stamp.size as i64, stamp.mtime_ns, stamp.etag],
         )
     }
 
@@ -387,20 +417,24 @@ fn wrong(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let identity = |size: &str, time: &str, hash: &str| -> rusqlite::Result<Option<Identity>> {
-        let (size, time): (Option<i64>, Option<i64>) = (row.get(size)?, row.get(time)?);
-        let hash: Option<String> = row.get(hash)?;
-        Ok(match (size, time, hash) {
-            (Some(size), Some(mtime_ns), Some(blake3)) => Some(Identity {
-                stamp: Stamp {
-                    size: size as u64,
-                    mtime_ns,
-                },
-                blake3,
-            }),
-            _ => None,
-        })
-    };
+    // Journals of version 1 have no such columns.
+    let later = |name: &str| row.get::<_, Option<String>>(name).unwrap_or(None);
+    let identity =
+        |size: &str, time: &str, hash: &str, etag: &str| -> rusqlite::Result<Option<Identity>> {
+            let (size, time): (Option<i64>, Option<i64>) = (row.get(size)?, row.get(time)?);
+            let hash: Option<String> = row.get(hash)?;
+            Ok(match (size, time, hash) {
+                (Some(size), Some(mtime_ns), Some(blake3)) => Some(Identity {
+                    stamp: Stamp {
+                        size: size as u64,
+                        mtime_ns,
+                        etag: later(etag),
+                    },
+                    blake3,
+                }),
+                _ => None,
+            })
+        };
     let state: String = row.get("state")?;
     let settings: String = row.get("settings")?;
     let report: Option<String> = row.get("report")?;
@@ -412,7 +446,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         settings_hash: row.get("settings_hash")?,
         model_hash: row.get("model_hash")?,
         models: row.get("models")?,
-        identity: identity("size", "mtime_ns", "blake3")?,
+        identity: identity("size", "mtime_ns", "blake3", "etag")?,
         // What is not known is to be done again.
         state: State::ALL
             .into_iter()
@@ -422,8 +456,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         attempts: row.get("attempts")?,
         error: row.get("error")?,
         owned: row.get("owned")?,
-        result: identity("result_size", "result_mtime_ns", "result_blake3")?,
+        result: identity(
+            "result_size",
+            "result_mtime_ns",
+            "result_blake3",
+            "result_etag",
+        )?,
         result_blake3: row.get("result_blake3")?,
+        upload: later("upload"),
         report: report.and_then(|text| serde_json::from_str(&text).ok()),
         started: row.get("started")?,
         finished: row.get("finished")?,
@@ -442,6 +482,7 @@ mod tests {
             stamp: Stamp {
                 size: 3,
                 mtime_ns: 4,
+                etag: Some("mark".into()),
             },
             blake3: blake3.into(),
         }
@@ -462,7 +503,7 @@ mod tests {
         assert_eq!((seen[0].state, seen[0].frames), (State::Running, 7));
         journal.written(id, "result", &Report::default()).unwrap();
         assert_eq!(journal.entries().unwrap()[0].result, None);
-        journal.done(id, identity("").stamp).unwrap();
+        journal.done(id, &identity("").stamp).unwrap();
         assert!(Journal::open(&path).is_err(), "it is in use");
         drop(journal);
 
@@ -479,6 +520,28 @@ mod tests {
         assert_eq!(journal.entries().unwrap()[0].result, None);
         journal.note("what", "this").unwrap();
         assert_eq!(journal.noted("what").unwrap().as_deref(), Some("this"));
+    }
+
+    #[test]
+    fn journals_of_the_first_version_are_looked_at_and_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.list(&[item("a.mp4", 1.0)]).unwrap();
+        let back = "ALTER TABLE file DROP COLUMN etag; ALTER TABLE file DROP COLUMN result_etag;
+             ALTER TABLE file DROP COLUMN upload; PRAGMA user_version = 1;";
+        journal.connection.execute_batch(back).unwrap();
+        drop(journal);
+        assert_eq!(Journal::look(&path).unwrap().entries().unwrap().len(), 1);
+        let journal = Journal::open(&path).unwrap();
+        let id = journal.entries().unwrap()[0].id;
+        journal.start(id, &identity("in")).unwrap();
+        journal.uploading(id, Some("u")).unwrap();
+        let entry = &journal.entries().unwrap()[0];
+        assert_eq!(entry.upload.as_deref(), Some("u"));
+        assert_eq!(entry.identity, Some(identity("in")));
+        journal.done(id, &identity("").stamp).unwrap();
+        assert_eq!(journal.entries().unwrap()[0].upload, None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //!
 //! Such files are often recordings that ended abruptly: what is there is redacted, and the damage told.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use super::transport;
@@ -27,9 +26,13 @@ const fn guid(first: u8) -> [u8; 16] {
 ///
 /// Sources: Adobe Flash Video File Format Specification 10.1, annex E; Microsoft's Advanced Systems Format, 3 and 5;
 /// ISO/IEC 13818-1, 2.4.3.
-pub fn problem(file: &File, length: u64, head: &[u8]) -> std::io::Result<Option<String>> {
+pub fn problem(
+    file: &mut (impl Read + Seek),
+    length: u64,
+    head: &[u8],
+) -> std::io::Result<Option<String>> {
+    file.rewind()?;
     let mut reader = BufReader::new(file);
-    reader.rewind()?;
     let packets = transport::Packets::of(reader.fill_buf()?);
     let found = if head.starts_with(b"FLV\x01") {
         flv(&mut reader, length)
@@ -149,7 +152,7 @@ pub mod tests {
         file.write_all(bytes).unwrap();
         // As it is after the head was read.
         file.seek(SeekFrom::Start(12)).unwrap();
-        problem(&file, bytes.len() as u64, &bytes[..bytes.len().min(12)]).unwrap()
+        problem(&mut file, bytes.len() as u64, &bytes[..bytes.len().min(12)]).unwrap()
     }
 
     /// `whole` is right, and neither without its last byte nor with another one at each of `places`.

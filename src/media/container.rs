@@ -1,9 +1,8 @@
 //! Finds files that end before they should, which demuxers take for short ones.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
+use super::transfer::Input;
 use crate::error::{Error, Result};
 
 /// Checks that a file of a container that states its own length is as long as it says.
@@ -17,10 +16,11 @@ use crate::error::{Error, Result};
 /// Sources: ISO/IEC 14496-12, 4.2; RFC 8794, 6 and RFC 9559, 5.1; Microsoft's RIFF.
 ///
 /// Errors: [`Error::Media`] when the file is cut off, [`Error::Io`] when it cannot be read.
-pub fn check_whole(path: &Path) -> Result<Option<String>> {
-    let io = |source| Error::io(path, "reading", source);
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+pub fn check_whole(input: &Input) -> Result<Option<String>> {
+    let io = |source| Error::io(input.name(), "reading", source);
+    let mut file = input.open()?;
+    let length = file.seek(SeekFrom::End(0)).map_err(io)?;
+    file.rewind().map_err(io)?;
     let mut head = [0u8; 12];
     let read = read_up_to(&mut file, &mut head).map_err(io)?;
     let cut = match (&head[..4], &head[4..8]) {
@@ -44,11 +44,11 @@ pub fn check_whole(path: &Path) -> Result<Option<String>> {
                 .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
             missing(8 + size, length)
         }
-        _ => return super::chain::problem(&file, length, &head).map_err(io),
+        _ => return super::chain::problem(&mut file, length, &head).map_err(io),
     };
     match cut {
         None => Ok(None),
-        Some(problem) => Err(Error::media(path.display().to_string(), problem)),
+        Some(problem) => Err(Error::media(input.name().display().to_string(), problem)),
     }
 }
 
@@ -60,7 +60,7 @@ fn missing(end: u64, length: u64) -> Option<String> {
     })
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+fn read_up_to(file: &mut (impl Read + Seek), buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..])? {
@@ -71,7 +71,7 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-fn check_boxes(file: &mut File, length: u64) -> std::io::Result<Option<String>> {
+fn check_boxes(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<Option<String>> {
     let mut position = 0u64;
     let mut indexed = false;
     while position < length {
@@ -107,7 +107,7 @@ fn check_boxes(file: &mut File, length: u64) -> std::io::Result<Option<String>> 
 }
 
 /// Reads an EBML element's id and size at the file's position; the size is None when it is not known.
-fn element(file: &mut File) -> std::io::Result<Option<(u32, Option<u64>, u64)>> {
+fn element(file: &mut (impl Read + Seek)) -> std::io::Result<Option<(u32, Option<u64>, u64)>> {
     let mut head = [0u8; 12];
     let read = read_up_to(file, &mut head)?;
     let id_length = head[0].leading_zeros() as usize + 1;
@@ -157,7 +157,7 @@ const IN_SEGMENT: [u32; 8] = [
 /// Timestamp, SilentTracks, Position, PrevSize, SimpleBlock, BlockGroup, EncryptedBlock.
 const IN_CLUSTER: [u32; 7] = [0xe7, 0x5854, 0xa7, 0xab, 0xa3, 0xa0, 0xaf];
 
-fn check_segment(file: &mut File, length: u64) -> std::io::Result<Segment> {
+fn check_segment(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<Segment> {
     let mut position = 0u64;
     while position < length {
         file.seek(SeekFrom::Start(position))?;
@@ -183,7 +183,12 @@ fn check_segment(file: &mut File, length: u64) -> std::io::Result<Segment> {
 
 /// Where between the bytes `from` and `to` something else begins than one of the elements `known`, if anywhere. From
 /// an element of unknown size on, as live recordings have, nothing can be said.
-fn damage(file: &mut File, from: u64, to: u64, known: &[u32]) -> std::io::Result<Option<u64>> {
+fn damage(
+    file: &mut (impl Read + Seek),
+    from: u64,
+    to: u64,
+    known: &[u32],
+) -> std::io::Result<Option<u64>> {
     let mut position = from;
     while position < to {
         file.seek(SeekFrom::Start(position))?;
@@ -215,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip");
         std::fs::write(&path, bytes).unwrap();
-        check_whole(&path).map_err(|error| error.to_string())
+        check_whole(&Input::file(&path)).map_err(|error| error.to_string())
     }
 
     fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {

@@ -6,14 +6,13 @@
 //!
 //! Invariant: at most [`AHEAD`] pictures and the one in work are in memory.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, ImageDecoder, Limits};
 
+use super::transfer::{Input, ReadSeek};
 use crate::error::{Error, Result};
 
 /// Pictures decoded ahead.
@@ -39,25 +38,24 @@ pub enum Event {
     Failed(Error),
 }
 
-/// True when `path` starts like a GIF.
+/// True when `input` starts like a GIF.
 ///
 /// Source: CompuServe, Graphics Interchange Format version 89a, 17.
-pub fn is_gif(path: &Path) -> bool {
+pub fn is_gif(input: &Input) -> bool {
     let mut head = [0u8; 6];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && matches!(&head, b"GIF87a" | b"GIF89a")
+    let read = input.open().map(|mut file| file.read_exact(&mut head));
+    matches!(read, Ok(Ok(()))) && matches!(&head, b"GIF87a" | b"GIF89a")
 }
 
-/// A source of the pictures of the GIF `path`: composed and opaque, at their times.
+/// A source of the pictures of the GIF `gif`: composed and opaque, at their times.
 ///
 /// `told` hears what goes wrong later.
 ///
 /// Errors: a file that cannot be opened or has no valid head.
-pub fn source(path: &Path, told: impl Fn(Event) + Send + 'static) -> Result<gst::Element> {
-    let input = path.display().to_string();
+pub fn source(gif: &Input, told: impl Fn(Event) + Send + 'static) -> Result<gst::Element> {
+    let input = gif.name().display().to_string();
     let broken = |error: image::ImageError| Error::media(&input, error.to_string());
-    let file = File::open(path).map_err(|error| Error::io(path, "reading", error))?;
-    let mut decoder = GifDecoder::new(BufReader::new(file)).map_err(broken)?;
+    let mut decoder = GifDecoder::new(BufReader::new(gif.open()?)).map_err(broken)?;
     // Bounded: a few bytes can claim a picture of 65535 × 65535 pixels.
     decoder.set_limits(Limits::default()).map_err(broken)?;
     let (width, height) = decoder.dimensions();
@@ -72,7 +70,7 @@ pub fn source(path: &Path, told: impl Fn(Event) + Send + 'static) -> Result<gst:
     std::thread::Builder::new()
         .name("gif".into())
         .spawn(move || decode(decoder, &steps))
-        .map_err(|error| Error::io(path, "reading", error))?;
+        .map_err(|error| Error::io(gif.name(), "reading", error))?;
     let mut feed = Feed {
         input,
         pictures,
@@ -94,7 +92,7 @@ pub fn source(path: &Path, told: impl Fn(Event) + Send + 'static) -> Result<gst:
 }
 
 /// Decodes until the end, the first error, or until nobody listens. A panic ends `steps` without a last word.
-fn decode(decoder: GifDecoder<BufReader<File>>, steps: &SyncSender<Step>) {
+fn decode(decoder: GifDecoder<BufReader<Box<dyn ReadSeek>>>, steps: &SyncSender<Step>) {
     for frame in decoder.into_frames() {
         let step = match frame {
             Ok(frame) => {

@@ -28,6 +28,7 @@ pub(crate) mod source;
 mod stamps;
 mod streams;
 pub mod tally;
+pub mod transfer;
 mod transport;
 pub mod video;
 pub(crate) mod watch;

@@ -5,7 +5,8 @@
 //!              └ other streams: dropped, or audio to the muxer
 //! ```
 //!
-//! A GIF comes from `gif` in place of everything before the second queue.
+//! A GIF comes from `gif` in place of everything before the second queue; `transfer` has elements in place of `filesrc` and
+//! `filesink` for objects.
 //!
 //! `videoflip` applies the rotation tag before detection, so that faces stand upright; `videoscale` works only when
 //! the size changes in mid-stream, for the muxer keeps the first one; `floutagebin` ends in the gate.
@@ -24,10 +25,12 @@ use super::encode::{Codec, Container, Encoding, Preset};
 use super::guard::Guard;
 use super::probes::{count_encoded, note_moves, watch_pictures};
 use super::streams::Streams;
+use super::transfer::Input;
 use super::wiring::{discard, make, pad, queue, wiring};
 use crate::detect::SharedDetector;
 use crate::error::{Error, Result};
 use crate::gst::bin::FloutageBin;
+use crate::storage::link::Link;
 use crate::{redact, track};
 
 /// What a pipeline is to do.
@@ -114,10 +117,27 @@ impl Tracking {
 pub enum Target<'a> {
     /// Into a file.
     File(&'a Path, Container),
+    /// Into an object.
+    Object(&'a Arc<Link>, Container),
     /// Nowhere.
     Discard,
     /// Nowhere, and without an encoder.
     Unencoded,
+}
+
+impl Target<'_> {
+    fn sink(&self) -> Result<gst::Element> {
+        match self {
+            Self::File(path, _) => {
+                let sink = make("filesink")?;
+                sink.set_property("location", *path);
+                sink.set_property("async", false);
+                Ok(sink)
+            }
+            Self::Object(link, container) => Ok(super::transfer::sink((*link).clone(), *container)),
+            Self::Discard | Self::Unencoded => discard(),
+        }
+    }
 }
 
 /// A part of the work, to compare with.
@@ -151,9 +171,16 @@ impl Pipeline {
     ///
     /// Errors: [`Error::Media`] when an element is missing.
     pub fn build(input: &Path, plan: &Plan<'_>) -> Result<Self> {
+        Self::build_for(&Input::file(input), plan)
+    }
+
+    /// The same for a file or an object.
+    ///
+    /// Errors: [`Error::Media`] when an element is missing.
+    pub fn build_for(input: &Input, plan: &Plan<'_>) -> Result<Self> {
         let pipeline = gst::Pipeline::new();
         let counters = Arc::new(Counters::default());
-        let guard = Guard::new(input.display().to_string(), &pipeline);
+        let guard = Guard::new(input.name().display().to_string(), &pipeline);
         let mut chain = vec![queue(PICTURES, 0)?, make("videoconvert")?];
         let formats = make("capsfilter")?;
         formats.set_property("caps", crate::gst::video::caps());
@@ -179,7 +206,8 @@ impl Pipeline {
                 redactor.detect().set_detector(detector.clone());
                 let mut settings = (*settings).clone();
                 // What is only measured shows nobody.
-                settings.accept_reversible |= !matches!(target, Target::File(..));
+                settings.accept_reversible |=
+                    !matches!(target, Target::File(..) | Target::Object(..));
                 redactor.redact().set_settings(settings)?;
                 tracking.validate()?;
                 redactor.track().set_settings(tracking.settings)?;
@@ -193,13 +221,10 @@ impl Pipeline {
                     chain.extend(wanted.elements()?);
                 }
                 match target {
-                    Target::File(path, container) => {
+                    Target::File(_, container) | Target::Object(_, container) => {
                         let mux = make(container.muxer())?;
-                        let length = std::fs::metadata(input).map_or(0, |found| found.len());
-                        super::stamps::settle(&mux, *container, length);
-                        let sink = make("filesink")?;
-                        sink.set_property("location", *path);
-                        sink.set_property("async", false);
+                        super::stamps::settle(&mux, *container, input.length());
+                        let sink = target.sink()?;
                         let coded = pad(&chain[chain.len() - 1], "src")?;
                         super::ending::keep_end(&coded, *container, counters.clone(), &guard);
                         if *keep {
@@ -210,7 +235,7 @@ impl Pipeline {
                         audio_muxer = keep.then(|| mux.clone());
                         chain.extend([mux, sink]);
                     }
-                    Target::Discard | Target::Unencoded => chain.push(discard()?),
+                    Target::Discard | Target::Unencoded => chain.push(target.sink()?),
                 }
             }
             Plan::Measure(Measure::Decode) => chain.push(discard()?),
@@ -249,8 +274,7 @@ impl Pipeline {
                 .and_then(|()| source.link(&chain[0]))
                 .map_err(wiring)?;
         } else {
-            let source = make("filesrc")?;
-            source.set_property("location", input);
+            let source = input.element()?;
             note_moves(&pad(&source, "src")?, &counters, &guard);
             let parse = make("parsebin")?;
             super::source::stay_inside(&parse, &guard);

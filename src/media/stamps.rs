@@ -15,10 +15,15 @@ use crate::error::{Error, Result};
 /// Largest description of a file's streams that is looked into, in bytes.
 const LARGEST_MOOV: u64 = 1 << 30;
 
+/// Length of a cluster of Matroska or WebM.
+const LONGEST_CLUSTER: gst::ClockTime = gst::ClockTime::SECOND;
+
 /// Makes `muxer`, of `container`, write the same each time for an input of `length` bytes. To be called right before the
 /// pipeline starts; the random numbers are those of the whole process.
 pub fn settle(muxer: &gst::Element, container: Container, length: u64) {
     if matches!(container, Container::Mkv | Container::WebM) {
+        // A muxer returns to the beginning of its cluster: what goes to object storage has to wait as long.
+        muxer.set_property("max-cluster-duration", LONGEST_CLUSTER.nseconds() as i64);
         if let Ok(epoch) = glib::DateTime::from_unix_utc(0) {
             muxer.set_property("creation-time", epoch);
         }
@@ -52,6 +57,19 @@ pub fn clear_times(path: &Path, container: Container) -> Result<()> {
     clear(&mut moov);
     file.seek(SeekFrom::Start(start)).map_err(io)?;
     file.write_all(&moov).map_err(io)
+}
+
+/// As [`clear_times`], in what a muxer writes at once; true when `written` is the description.
+pub fn clear_times_of(written: &mut [u8]) -> bool {
+    // A picture could begin with the name, but not also with its own length and that of the header which comes first.
+    let is_description = written.len() >= 16
+        && word(written) as usize == written.len()
+        && &written[4..8] == b"moov"
+        && &written[12..16] == b"mvhd";
+    if is_description {
+        clear(&mut written[8..]);
+    }
+    is_description
 }
 
 /// Start and length of the content of the first top-level box of `kind`.
@@ -146,6 +164,21 @@ mod tests {
             let mut cut = moov[..end].to_vec();
             clear(&mut cut);
         }
+    }
+
+    #[test]
+    fn only_a_description_is_taken_for_one() {
+        let content = [&[0, 0, 0, 0][..], &[9; 8]].concat();
+        let mut moov = boxed(b"moov", &boxed(b"mvhd", &content));
+        assert!(clear_times_of(&mut moov));
+        assert!(moov.ends_with(&[0; 8]));
+        for end in 0..moov.len() {
+            assert!(!clear_times_of(&mut moov[..end]));
+        }
+        assert!(!clear_times_of(&mut boxed(
+            b"mdat",
+            &boxed(b"mvhd", &content)
+        )));
     }
 
     #[test]

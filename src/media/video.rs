@@ -1,6 +1,7 @@
 //! A video file in, the redacted video file out.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -15,9 +16,11 @@ use super::report::{Progress, Report, Stop};
 use super::run::{redact_stats, regions, run};
 use super::stamps::clear_times;
 use super::tally::Counting;
+use super::transfer::{Input, linked};
 use crate::detect::SharedDetector;
 use crate::error::{Error, Result};
 use crate::redact;
+use crate::storage::link::Link;
 
 /// How a video is redacted and written.
 #[derive(Clone, Debug)]
@@ -36,9 +39,12 @@ pub struct VideoOptions {
     pub strict: bool,
     /// Count what an account needs: [`Report::tally`].
     pub tally: bool,
+    /// Over which an input and an output that are objects are read and written.
+    pub link: Option<Arc<Link>>,
 }
 
-/// Redacts the video `input` into `output`, which appears only when it is complete.
+/// Redacts the video `input` into `output`, which appears only when it is complete. An object is complete when whoever is at
+/// the other end of the link says so.
 ///
 /// `progress` is called several times a second.
 ///
@@ -56,9 +62,14 @@ pub fn redact_video(
     let container = Container::of(output)?;
     container.check(options.encoding.codec)?;
     options.encoding.validate()?;
-    let damage = check_whole(input)?;
+    let source = Input::named(input, options.link.as_ref())?;
+    let object = linked(output, options.link.as_ref())?;
+    let damage = check_whole(&source)?;
     let name = input.display().to_string();
-    let partial = PartialFile::create(output, options.overwrite)?;
+    let partial = match object {
+        Some(_) => None,
+        None => Some(PartialFile::create(output, options.overwrite)?),
+    };
     let started = Instant::now();
     let plan = Plan::Redact {
         detector,
@@ -67,9 +78,13 @@ pub fn redact_video(
         draw: options.draw,
         encoding: options.encoding,
         keep_audio: options.keep_audio,
-        target: Target::File(partial.path(), container),
+        target: match (object, &partial) {
+            (Some(link), _) => Target::Object(link, container),
+            (None, Some(partial)) => Target::File(partial.path(), container),
+            (None, None) => Target::Discard,
+        },
     };
-    let pipeline = Pipeline::build(input, &plan)?;
+    let pipeline = Pipeline::build_for(&source, &plan)?;
     let counting = match &pipeline.bin {
         Some(bin) if options.tally => Some(Counting::start(bin, &pipeline.guard)?),
         _ => None,
@@ -108,8 +123,10 @@ pub fn redact_video(
             ),
         ));
     }
-    clear_times(partial.path(), container)?;
-    partial.finish()?;
+    if let Some(partial) = partial {
+        clear_times(partial.path(), container)?;
+        partial.finish()?;
+    }
     Ok(report)
 }
 

@@ -10,6 +10,8 @@
 //! | [`look`] | a file as frames and facts: decoded pixels, ffprobe, PSNR, where markers are |
 //! | [`damage`] | files cut short or damaged in the middle |
 //! | [`slurm`] | a Slurm cluster of the test's own |
+//! | [`s3`] | a server of objects of the test's own |
+//! | [`watch`] | a watcher on everything that is written to a folder |
 //! | [`program`] | the program by its command line: what it said, what it left |
 #![allow(dead_code)] // Every test program uses its own part of this.
 
@@ -19,8 +21,10 @@ pub mod codec;
 pub mod damage;
 pub mod look;
 pub mod program;
+pub mod s3;
 pub mod scene;
 pub mod slurm;
+pub mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -74,6 +74,7 @@ pub fn redact(
         draw: false,
         strict: false,
         tally: false,
+        link: None,
     };
     let (stop, over) = (Stop::new(), AtomicBool::new(false));
     std::thread::scope(|scope| {

@@ -80,7 +80,7 @@ fn measure(videos: &[&Item], jobs: usize, cores: usize) -> Result<Option<Speed>>
                 };
                 let sample = [format!("--sample={SECONDS}")];
                 let words = arguments(item, threads, sample, &job.output);
-                let told = worker::redact_apart(&job, words, Some(threads), &mut |_| {});
+                let told = worker::redact_apart(&job, words, Some(threads), None, &mut |_| {});
                 // A file that cannot be read is told of when its turn comes.
                 if let Ok(report) = told
                     && report.elapsed_s > 0.0

@@ -1,30 +1,50 @@
 //! From what a job names to single files.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use floutage::batch::plan::Item;
+use floutage::storage::{Address, is_address};
 
-use super::job::{FOLDER, Job};
+use super::job::{FOLDER, Job, beside};
+use super::objects;
+use super::places::Places;
 use super::settings::{Given, Settings};
 use crate::redact::plan::{self, Kind, LeftOut, kind, output_name, refuse_collisions};
 
 /// The files of `job`, and what is left out of folders.
-pub fn items(job: &Job) -> Result<(Vec<Item>, Vec<LeftOut>)> {
+pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     let settings = Settings::check(&job.settings, "the settings")?;
     let mut jobs = Vec::new();
     let mut all_settings = Vec::new();
     let mut left_out = Vec::new();
-    if !job.inputs.is_empty() {
+    let mut sizes = HashMap::new();
+    let (objects, files): (Vec<PathBuf>, Vec<PathBuf>) = job
+        .inputs
+        .iter()
+        .cloned()
+        .partition(|input| is_address(input));
+    if !files.is_empty() {
         // As a folder, also for one file.
         let output = job.output.join("");
-        let (planned, left) = plan::plan(&job.inputs, &output, settings.codec)?;
+        let (planned, left) = plan::plan(&files, &output, settings.codec)?;
         jobs.extend(planned);
         left_out = left;
     }
+    for object in &objects {
+        let (planned, left) = objects::plan(object, &job.output, settings.codec, places)?;
+        sizes.extend(planned.iter().map(|(job, size)| (job.input.clone(), *size)));
+        jobs.extend(planned.into_iter().map(|(job, _)| job));
+        left_out.extend(left);
+    }
     let mut loose = Vec::new();
     for pattern in &job.patterns {
-        loose.extend(matches(pattern)?);
+        loose.extend(if is_address(pattern) {
+            objects::matches(pattern, places)?
+        } else {
+            matches(pattern)?
+        });
     }
     for list in &job.lists {
         loose.extend(listed(list)?);
@@ -60,16 +80,43 @@ pub fn items(job: &Job) -> Result<(Vec<Item>, Vec<LeftOut>)> {
             .any(|part| part.as_os_str() == FOLDER)
     });
     refuse_collisions(&jobs)?;
-    let items = jobs
+    let mut items: Vec<Item> = jobs
         .into_iter()
         .zip(all_settings)
-        .map(|(job, settings)| item(job, settings))
+        .map(|(job, settings)| item(job, settings, &sizes))
         .collect::<Result<_>>()?;
+    ask_for_sizes(&mut items, places)?;
     Ok((items, left_out))
 }
 
-fn item(job: plan::Job, settings: Settings) -> Result<Item> {
+/// Fills in the bytes of objects that were not listed. One that is missing is told of when its turn comes.
+fn ask_for_sizes(items: &mut [Item], places: &Places) -> Result<()> {
+    let unknown: Vec<&mut Item> = items
+        .iter_mut()
+        .filter(|item| item.size == 0 && is_address(&item.input))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let addresses = unknown
+        .iter()
+        .map(|item| Address::of(&item.input))
+        .collect::<floutage::Result<Vec<_>>>()?;
+    let found = places.storage()?.find_all(&addresses)?;
+    for (item, found) in unknown.into_iter().zip(found) {
+        item.size = found.map_or(0, |found| found.size);
+    }
+    Ok(())
+}
+
+fn item(job: plan::Job, settings: Settings, sizes: &HashMap<PathBuf, u64>) -> Result<Item> {
+    if is_address(&job.input) {
+        objects::check(&job.input)?;
+    }
     let text = |path: &Path| -> Result<String> {
+        if is_address(path) {
+            return Ok(Address::of(path)?.to_string());
+        }
         // The same file from whatever folder the program is started in.
         let path = &std::path::absolute(path)
             .with_context(|| format!("{}: the present folder is not known", path.display()))?;
@@ -80,7 +127,10 @@ fn item(job: plan::Job, settings: Settings) -> Result<Item> {
         })
     };
     settings.check_output(&job.output)?;
-    let found = std::fs::metadata(&job.input).ok();
+    let size = match sizes.get(&job.input) {
+        Some(size) => *size,
+        None => std::fs::metadata(&job.input).map_or(0, |found| found.len()),
+    };
     Ok(Item {
         input: text(&job.input)?,
         output: text(&job.output)?,
@@ -88,7 +138,7 @@ fn item(job: plan::Job, settings: Settings) -> Result<Item> {
         settings: settings.values,
         model_hash: settings.model_hash,
         models: settings.models,
-        size: found.map_or(0, |found| found.len()),
+        size,
         duration_s: 0.0,
     })
 }
@@ -116,7 +166,7 @@ fn listed(list: &Path) -> Result<Vec<PathBuf>> {
     let found: Vec<PathBuf> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .map(|line| folder.join(line))
+        .map(|line| beside(folder, line.into()))
         .collect();
     if found.is_empty() {
         bail!("{shown}: the list is empty");
@@ -154,7 +204,7 @@ fn rows(
         for (name, value) in header.iter().zip(&row) {
             match (name.as_str(), value) {
                 (_, "") => {}
-                ("input", path) => input = Some(folder.join(path)),
+                ("input", path) => input = Some(beside(folder, path.into())),
                 ("output", path) => output = Some(path.to_owned()),
                 (name, value) => own.set(name, value),
             }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use floutage::storage::is_address;
+
 use super::settings::Given;
 
 /// What happens to a finished file whose input, model or settings are others by now.
@@ -22,10 +24,10 @@ pub enum Changed {
 /// Files to read, and the folder to write to. Paths in a job file, a list or a manifest start from that file's folder.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SourceArgs {
-    /// Video files, pictures, or folders, which are searched recursively.
+    /// Video files, pictures, or folders, which are searched recursively; or objects, s3://BUCKET/KEY, and folders of them.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// Job file (TOML) with any of: inputs, lists, manifests, output, jobs, retries, changed, and a table `settings`.
+    /// Job file (TOML) with any of: inputs, lists, manifests, output, journal, endpoint, jobs, retries, changed, and a table `settings`.
     #[arg(short = 'c', long = "config", value_name = "JOB.toml")]
     pub config: Option<PathBuf>,
     /// Text file with one input a line.
@@ -34,10 +36,11 @@ pub struct SourceArgs {
     /// CSV file with a column `input`; further columns are `output` and any setting of `redact`.
     #[arg(long = "manifest", value_name = "FILE")]
     pub manifests: Vec<PathBuf>,
-    /// Folder to write to.
+    /// Folder to write to, or s3://BUCKET/KEY.
     #[arg(short, long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
-    /// Folder for the journal and the account [default: `floutage-batch` in the output folder].
+    /// Folder for the journal and the account [default: `floutage-batch` in the output folder, where that is
+    /// not in object storage].
     #[arg(long, value_name = "FOLDER")]
     pub journal: Option<PathBuf>,
 }
@@ -101,6 +104,7 @@ struct File {
     manifests: Vec<PathBuf>,
     output: Option<PathBuf>,
     journal: Option<PathBuf>,
+    endpoint: Option<String>,
     jobs: Option<toml::Value>,
     retries: Option<u32>,
     changed: Option<Changed>,
@@ -118,6 +122,8 @@ pub struct Job {
     pub output: PathBuf,
     /// Folder of journal and account.
     pub folder: PathBuf,
+    /// The server of objects, where it is not what the environment says.
+    pub endpoint: Option<String>,
     pub jobs: Jobs,
     pub retries: u32,
     pub changed: Changed,
@@ -139,14 +145,22 @@ impl Job {
             .as_ref()
             .map(|path| path.display().to_string())
             .unwrap_or_default();
-        let own = |path: PathBuf| base.join(path);
-        let (patterns, inputs): (Vec<String>, Vec<String>) = file
+        let own = |path: PathBuf| beside(base, path);
+        let (mut patterns, inputs): (Vec<String>, Vec<String>) = file
             .inputs
             .into_iter()
             .map(|input| own(input.into()).to_string_lossy().into_owned())
             .partition(|input| input.contains(['*', '?', '[']) && !Path::new(input).exists());
         let mut inputs: Vec<PathBuf> = inputs.into_iter().map(PathBuf::from).collect();
-        inputs.extend(source.inputs);
+        // Files fit a pattern in the shell already.
+        for input in source.inputs {
+            match input.to_str() {
+                Some(text) if is_address(&input) && text.contains(['*', '?', '[']) => {
+                    patterns.push(text.to_owned());
+                }
+                _ => inputs.push(input),
+            }
+        }
         let lists: Vec<_> = file
             .lists
             .into_iter()
@@ -184,12 +198,18 @@ impl Job {
             .journal
             .or(file.journal.map(own))
             .unwrap_or_else(|| output.join(FOLDER));
+        if is_address(&folder) {
+            bail!(
+                "journal and account cannot be in object storage: name a local folder for them with --journal"
+            );
+        }
         Ok(Self {
             inputs,
             patterns,
             lists,
             manifests,
             folder,
+            endpoint: file.endpoint,
             output,
             jobs: work.and_then(|work| work.jobs).or(jobs).unwrap_or_default(),
             retries: work
@@ -202,6 +222,15 @@ impl Job {
                 .unwrap_or_default(),
             settings: Given::from_toml(&file.settings)?.with(given),
         })
+    }
+}
+
+/// `path` as it is meant in a file in the folder `base`; an address is one everywhere.
+pub fn beside(base: &Path, path: PathBuf) -> PathBuf {
+    if is_address(&path) {
+        path
+    } else {
+        base.join(path)
     }
 }
 

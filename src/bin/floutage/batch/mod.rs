@@ -2,8 +2,11 @@
 
 mod auto;
 mod display;
+mod exchange;
 mod inputs;
 mod job;
+mod objects;
+mod places;
 mod pool;
 mod reconcile;
 mod settings;
@@ -18,8 +21,10 @@ use floutage::batch::account::Account;
 use floutage::batch::journal::{Journal, State};
 use floutage::batch::plan::{Item, Plan, Shard};
 use floutage::media::duration::durations;
+use floutage::storage::is_address;
 
 use self::job::{Job, Jobs, SourceArgs, WorkArgs};
+use self::places::Places;
 use self::pool::{Options, Pool};
 use self::settings::Given;
 use crate::redact::plan::LeftOut;
@@ -109,7 +114,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// A whole batch on this machine.
 fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> Result<ExitCode> {
     let job = Job::resolve(source, Some(work), given)?;
-    let (items, left_out) = inputs::items(&job)?;
+    let places = Places::new(job.endpoint.clone());
+    let (items, left_out) = inputs::items(&job, &places)?;
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
     }
@@ -125,7 +131,7 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
         changed: job.changed,
         overwrite: work.overwrite,
     };
-    let interrupted = work_on(&mut journal, items, job.jobs, options, work)?;
+    let interrupted = work_on(&mut journal, &places, items, job.jobs, options, work)?;
     let account = account(&journal)?;
     account.write(&job.folder)?;
     conclude(&account, work, &job.folder, interrupted)
@@ -156,20 +162,29 @@ fn shard(args: RunArgs) -> Result<ExitCode> {
         overwrite: args.work.overwrite,
     };
     let jobs = args.work.jobs.unwrap_or_default();
-    let interrupted = work_on(&mut journal, plan.shard(index), jobs, options, &args.work)?;
+    let interrupted = work_on(
+        &mut journal,
+        &Places::default(),
+        plan.shard(index),
+        jobs,
+        options,
+        &args.work,
+    )?;
     conclude(&account(&journal)?, &args.work, &folder, interrupted)
 }
 
 /// Does what is missing of `items`; true when it was interrupted.
 fn work_on(
     journal: &mut Journal,
+    places: &Places,
     items: Vec<Item>,
     jobs: Jobs,
     mut options: Options,
     work: &WorkArgs,
 ) -> Result<bool> {
     catch_signals()?;
-    let tasks = reconcile::tasks(journal, items, options.changed, work.verify)?;
+    places.check_targets(&items)?;
+    let tasks = reconcile::tasks(journal, places, items, options.changed, work.verify)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     options.jobs = match jobs {
         Jobs::Count(count) => count,
@@ -180,7 +195,7 @@ fn work_on(
     }
     .clamp(1, tasks.len().max(1));
     options.threads = (cores / options.jobs).max(1);
-    let pool = Pool::new(journal, tasks, options, work.quiet);
+    let pool = Pool::new(journal, places, tasks, options, work.quiet);
     match pool.run() {
         Ok(()) => Ok(false),
         Err(_) if STOP.requested() => Ok(true),
@@ -231,7 +246,8 @@ fn exit_code(account: &Account) -> ExitCode {
 
 fn plan(args: PlanArgs) -> Result<ExitCode> {
     let job = Job::resolve(args.source, None, &args.settings)?;
-    let (mut items, left_out) = inputs::items(&job)?;
+    let places = Places::new(job.endpoint.clone());
+    let (mut items, left_out) = inputs::items(&job, &places)?;
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
     }
@@ -262,9 +278,14 @@ fn plan(args: PlanArgs) -> Result<ExitCode> {
 /// Fills in the lengths of videos, where they can be told.
 fn measure_lengths(items: &mut [Item]) -> Result<()> {
     floutage::init()?;
-    let paths: Vec<&Path> = items.iter().map(|item| Path::new(&item.input)).collect();
+    // That of an object is not known before it is read; its bytes count.
+    let mut files: Vec<&mut Item> = items
+        .iter_mut()
+        .filter(|item| !is_address(&item.input))
+        .collect();
+    let paths: Vec<&Path> = files.iter().map(|item| Path::new(&item.input)).collect();
     let lengths = durations(&paths);
-    for (item, length) in items.iter_mut().zip(lengths) {
+    for (item, length) in files.iter_mut().zip(lengths) {
         item.duration_s = length.unwrap_or(0.0);
     }
     Ok(())

@@ -20,10 +20,14 @@ use floutage::media::report::{Progress, Report};
 use floutage::sandbox::Confinement;
 
 use super::display::Display;
+use super::exchange::Exchange;
 use super::job::Changed;
+use super::places::Places;
 use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
 use super::settings::{credentials, record};
+use crate::redact::credentials::Credentials;
 use crate::redact::plan::{Job, Kind, kind};
+use crate::redact::record::Record;
 use crate::redact::{STOP, worker};
 use crate::say;
 
@@ -53,6 +57,7 @@ pub struct Pool<'a> {
     busy: AtomicUsize,
     display: Display,
     options: Options,
+    places: &'a Places,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -61,7 +66,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<'a> Pool<'a> {
     /// A pool for `tasks`.
-    pub fn new(journal: &'a mut Journal, tasks: Vec<Task>, options: Options, quiet: bool) -> Self {
+    pub fn new(
+        journal: &'a mut Journal,
+        places: &'a Places,
+        tasks: Vec<Task>,
+        options: Options,
+        quiet: bool,
+    ) -> Self {
         let bytes = tasks.iter().map(|task| task.item.size).sum();
         Self {
             journal: Mutex::new(journal),
@@ -69,6 +80,7 @@ impl<'a> Pool<'a> {
             display: Display::new(tasks.len(), bytes, quiet),
             queue: Mutex::new(tasks.into()),
             options,
+            places,
         }
     }
 
@@ -158,7 +170,8 @@ impl<'a> Pool<'a> {
     /// Notes a failure, and puts the task back where it may be tried again.
     fn failed(&self, mut task: Task, error: &anyhow::Error) -> Result<()> {
         let journal = locked(&self.journal);
-        sweep(Path::new(&task.item.output));
+        // An upload was aborted when it was given up.
+        sweep(&task.item.output);
         if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
             return Ok(journal.put_back(task.id)?);
         }
@@ -186,13 +199,13 @@ impl<'a> Pool<'a> {
     /// Redacts one file; None when there was nothing to do.
     fn one(&self, task: &mut Task) -> Result<Option<Report>> {
         if let Why::Compare(entry) = &task.why {
-            match compare(entry)? {
+            match compare(entry, self.places)? {
                 None => {
-                    let input = Stamp::of(Path::new(&task.item.input))?;
-                    let output = Stamp::of(Path::new(&task.item.output))?;
+                    let input = self.places.stamp(&task.item.input)?;
+                    let output = self.places.stamp(&task.item.output)?;
                     let journal = locked(&self.journal);
-                    journal.touched(task.id, input)?;
-                    journal.done(task.id, output)?;
+                    journal.touched(task.id, &input)?;
+                    journal.done(task.id, &output)?;
                     return Ok(None);
                 }
                 Some(reason) => {
@@ -207,69 +220,158 @@ impl<'a> Pool<'a> {
                 }
             }
         }
-        let item = &task.item;
-        let (input, output) = (Path::new(&item.input), Path::new(&item.output));
-        if !self.options.overwrite && !task.owned && output.symlink_metadata().is_ok() {
+        if !self.options.overwrite && !task.owned && self.places.find(&task.item.output)?.is_some()
+        {
             bail!(
                 "{}: the output exists and is not of this batch; --overwrite replaces it",
-                output.display()
+                task.item.output
             );
         }
-        let record = record(&item.arguments)?;
-        let credentials = credentials(&item.arguments)?;
-        let identity = Identity::of(input)?;
+        let record = record(&task.item.arguments)?;
+        let mut exchange = Exchange::begin(&task.item, self.places)?;
+        if record.is_some() && !exchange.is_none() {
+            bail!(
+                "--audit-log: objects cannot be recorded yet; leave it out, or copy them to files"
+            );
+        }
+        let credentials = credentials(&task.item.arguments)?;
+        if credentials.is_some() && exchange.upload.is_some() {
+            bail!("--c2pa: objects cannot be signed yet; leave it out, or write files");
+        }
+        if let Some(upload) = &exchange.upload {
+            locked(&self.journal).uploading(task.id, Some(upload.id()))?;
+        }
+        let report = if exchange.upload.is_some() {
+            self.make_object(task, &mut exchange)
+        } else {
+            self.make_file(task, &mut exchange, record.as_ref(), credentials)
+        };
+        report.map(Some)
+    }
+
+    /// Redacts into a file, which gets its name when it is complete.
+    fn make_file(
+        &self,
+        task: &mut Task,
+        exchange: &mut Exchange,
+        record: Option<&Record>,
+        credentials: Option<Credentials>,
+    ) -> Result<Report> {
+        let (input, output) = (Path::new(&task.item.input), Path::new(&task.item.output));
         if let Some(folder) = output.parent() {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
-        locked(&self.journal).start(task.id, &identity)?;
         let staged = staged(output);
-        let job = Job {
-            input: input.to_owned(),
-            output: staged.clone(),
-            kind: Kind::Video,
-        };
-        let arguments = arguments(item, self.options.threads, [], &staged);
-        let mut noted = Instant::now();
-        let report = worker::redact_apart(
-            &job,
-            arguments,
-            Some(self.options.threads),
-            &mut |progress: &Progress| {
-                self.display.update(task.id, progress);
-                if noted.elapsed() >= NOTE {
-                    noted = Instant::now();
-                    // What another terminal sees is a little old then.
-                    let _ =
-                        locked(&self.journal).progress(task.id, progress.frames, progress.share);
-                }
-            },
-        )?;
-        let report = Report {
-            output: output.to_owned(),
-            ..report
-        };
-        if Stamp::of(input)? != identity.stamp {
+        let (report, read) = self.redact(task, &staged, exchange)?;
+        if let Err(error) = self.check_input(task, exchange, &read) {
             let _ = std::fs::remove_file(&staged);
-            bail!(
-                "{}: the file has changed while it was read; wait until it is complete",
-                input.display()
-            );
+            return Err(error);
         }
         if let Some(credentials) = credentials {
             credentials.sign(&report, &staged, &staged, true)?;
         }
-        if let Some(record) = &record {
+        if let Some(record) = record {
             // Before the journal knows of it: a kill may leave an entry too many, but no result without one.
-            let kind = kind(input)?;
-            record.done(&Job { kind, ..job }, &report, Confinement::Off)?;
+            let job = Job {
+                input: input.to_owned(),
+                output: staged.clone(),
+                kind: kind(input)?,
+            };
+            record.done(&job, &report, Confinement::Off)?;
         }
         let result = hash_file(&staged)?;
         locked(&self.journal).written(task.id, &result, &report)?;
         place(&staged, output, self.options.overwrite || task.owned)?;
+        let stamp = Stamp::of(output)?;
         task.owned = true;
-        locked(&self.journal).done(task.id, Stamp::of(output)?)?;
-        Ok(Some(report))
+        locked(&self.journal).done(task.id, &stamp)?;
+        Ok(report)
+    }
+
+    /// Redacts into an object, which gets its name when it is complete.
+    fn make_object(&self, task: &mut Task, exchange: &mut Exchange) -> Result<Report> {
+        let output = task.item.output.clone();
+        let (report, read) = self.redact(task, Path::new(&output), exchange)?;
+        self.check_input(task, exchange, &read)?;
+        let upload = exchange.upload.take().context("the upload is lost")?;
+        let ready = upload.finish()?;
+        // It may have appeared meanwhile.
+        if !self.options.overwrite && !task.owned && self.places.find(&output)?.is_some() {
+            bail!("{output}: another program has written it; --overwrite replaces it");
+        }
+        locked(&self.journal).written(task.id, &ready.blake3, &report)?;
+        task.owned = true;
+        let found = ready.complete()?;
+        locked(&self.journal).done(task.id, &found.into())?;
+        Ok(report)
+    }
+
+    /// Has a process of its own redact into `target`; also says what it read.
+    fn redact(
+        &self,
+        task: &Task,
+        target: &Path,
+        exchange: &mut Exchange,
+    ) -> Result<(Report, Stamp)> {
+        let (input, output) = (Path::new(&task.item.input), Path::new(&task.item.output));
+        let identity = match &exchange.object {
+            // Its hash is that of what is read.
+            Some(object) => Identity {
+                stamp: object.found().clone().into(),
+                blake3: String::new(),
+            },
+            None => Identity::of(input)?,
+        };
+        locked(&self.journal).start(task.id, &identity)?;
+        let job = Job {
+            input: input.to_owned(),
+            output: target.to_owned(),
+            kind: Kind::Video,
+        };
+        let arguments = arguments(&task.item, self.options.threads, [], target);
+        let mut noted = Instant::now();
+        let threads = Some(self.options.threads);
+        let report = exchange.serve(|link| {
+            worker::redact_apart(
+                &job,
+                arguments,
+                threads,
+                link,
+                &mut |progress: &Progress| {
+                    self.display.update(task.id, progress);
+                    if noted.elapsed() >= NOTE {
+                        noted = Instant::now();
+                        // What another terminal sees is a little old then.
+                        let _ = locked(&self.journal).progress(
+                            task.id,
+                            progress.frames,
+                            progress.share,
+                        );
+                    }
+                },
+            )
+        })?;
+        let report = Report {
+            output: output.to_owned(),
+            ..report
+        };
+        Ok((report, identity.stamp))
+    }
+
+    /// Fails when what was read has changed meanwhile, and notes the hash of an object.
+    fn check_input(&self, task: &Task, exchange: &Exchange, read: &Stamp) -> Result<()> {
+        if self.places.stamp(&task.item.input)? != *read {
+            bail!(
+                "{}: it has changed while it was read; wait until it is complete",
+                task.item.input
+            );
+        }
+        if let Some(object) = &exchange.object {
+            let hash = object.hash()?;
+            locked(&self.journal).identified(task.id, &hash)?;
+        }
+        Ok(())
     }
 }
 

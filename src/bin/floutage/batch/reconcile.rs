@@ -1,14 +1,17 @@
 //! What of a batch is still to be done: the journal against the files as they are now.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use floutage::batch::identity::{Stamp, hash_file, hash_text};
+use floutage::batch::identity::{Identity, Stamp, hash_text};
 use floutage::batch::journal::{Entry, Journal, State};
 use floutage::batch::plan::Item;
 use floutage::media::partial::{place, remove_leftover};
+use floutage::storage::{Address, is_address};
 
 use super::job::Changed;
+use super::places::Places;
 
 /// A file to look at or to redact.
 #[derive(Clone, Debug)]
@@ -42,7 +45,11 @@ pub fn staged(output: &Path) -> PathBuf {
 }
 
 /// Removes what an earlier try of `output` left behind under other names.
-pub fn sweep(output: &Path) {
+pub fn sweep(output: &str) {
+    if is_address(output) {
+        return;
+    }
+    let output = Path::new(output);
     let staged = staged(output);
     remove_leftover(&staged);
     let _ = std::fs::remove_file(&staged);
@@ -51,6 +58,7 @@ pub fn sweep(output: &Path) {
 /// What is to be done of `items`, which become the journal's batch.
 pub fn tasks(
     journal: &mut Journal,
+    places: &Places,
     items: Vec<Item>,
     changed: Changed,
     verify: bool,
@@ -58,14 +66,22 @@ pub fn tasks(
     journal.list(&items)?;
     for entry in journal.entries()? {
         if entry.state == State::Written {
-            conclude(journal, &entry)?;
+            conclude(journal, places, &entry)?;
+        }
+        if let Some(upload) = &entry.upload {
+            // Of a process that was killed; an upload that was completed or aborted is over.
+            places
+                .storage()?
+                .abort(&Address::of(&entry.output)?, upload);
+            journal.uploading(entry.id, None)?;
         }
     }
-    let mut entries: std::collections::HashMap<String, Entry> = journal
+    let mut entries: HashMap<String, Entry> = journal
         .entries()?
         .into_iter()
         .map(|entry| (entry.output.clone(), entry))
         .collect();
+    let stamps = stamps(&entries, places)?;
     let mut tasks = Vec::new();
     for item in items {
         let Some(entry) = entries.remove(&item.output) else {
@@ -74,12 +90,12 @@ pub fn tasks(
         let (id, owned) = (entry.id, entry.owned);
         let why = if entry.state != State::Done {
             if entry.state == State::Running {
-                sweep(Path::new(&item.output));
+                sweep(&item.output);
             }
             Some(Why::Missing)
-        } else if let Some(reason) = other(&entry, &item) {
+        } else if let Some(reason) = other(&entry, &item, &stamps) {
             redo_or_report(journal, id, reason, changed)?
-        } else if verify || !same_stamps(&entry) {
+        } else if verify || !same_stamps(&entry, &stamps) {
             Some(Why::Compare(Box::new(entry)))
         } else {
             if entry.changed.is_some() {
@@ -118,52 +134,78 @@ pub fn redo_or_report(
     })
 }
 
+/// What is there of finished files, by path; what is missing is left out. Objects are asked about together.
+fn stamps(entries: &HashMap<String, Entry>, places: &Places) -> Result<HashMap<String, Stamp>> {
+    let mut stamps = HashMap::new();
+    let mut objects = Vec::new();
+    let done = entries.values().filter(|entry| entry.state == State::Done);
+    for path in done.flat_map(|entry| [&entry.input, &entry.output]) {
+        if is_address(path) {
+            objects.push((path.clone(), Address::of(path)?));
+        } else if let Ok(stamp) = Stamp::of(Path::new(path)) {
+            stamps.insert(path.clone(), stamp);
+        }
+    }
+    if !objects.is_empty() {
+        let (names, addresses): (Vec<_>, Vec<_>) = objects.into_iter().unzip();
+        let found = places.storage()?.find_all(&addresses)?;
+        let there = names.into_iter().zip(found);
+        stamps.extend(there.filter_map(|(name, found)| Some((name, found?.into()))));
+    }
+    Ok(stamps)
+}
+
 /// Why the finished `entry` is not what `item` asks for.
-fn other(entry: &Entry, item: &Item) -> Option<&'static str> {
+fn other(entry: &Entry, item: &Item, stamps: &HashMap<String, Stamp>) -> Option<&'static str> {
     if entry.input != item.input {
         Some("it was made of another input")
     } else if entry.settings_hash != item.settings_hash() {
         Some("the settings are others")
     } else if entry.model_hash != item.model_hash {
         Some("the model is another")
-    } else if !Path::new(&item.output).exists() {
+    } else if !stamps.contains_key(&item.output) {
         Some("the output is missing")
     } else {
         None
     }
 }
 
-fn same_stamps(entry: &Entry) -> bool {
-    let same = |path: &str, known: &Option<floutage::batch::identity::Identity>| {
-        let known = known.as_ref().map(|known| known.stamp);
-        known.is_some() && known == Stamp::of(Path::new(path)).ok()
+fn same_stamps(entry: &Entry, stamps: &HashMap<String, Stamp>) -> bool {
+    let same = |path: &str, known: &Option<Identity>| {
+        let known = known.as_ref().map(|known| &known.stamp);
+        known.is_some() && known == stamps.get(path)
     };
     same(&entry.input, &entry.identity) && same(&entry.output, &entry.result)
 }
 
 /// Why the finished `entry` is out of date, by content; None when it is not.
-pub fn compare(entry: &Entry) -> Result<Option<&'static str>> {
-    let (input, output) = (Path::new(&entry.input), Path::new(&entry.output));
-    if entry.identity.as_ref().map(|known| &known.blake3) != Some(&hash_file(input)?) {
+pub fn compare(entry: &Entry, places: &Places) -> Result<Option<&'static str>> {
+    if entry.identity.as_ref().map(|known| &known.blake3) != Some(&places.hash(&entry.input)?) {
         return Ok(Some("the input has changed"));
     }
-    if entry.result_blake3.as_ref() != hash_file(output).ok().as_ref() {
+    if entry.result_blake3 != places.hash_if_there(&entry.output)? {
         return Ok(Some("the output has changed"));
     }
     Ok(None)
 }
 
 /// Finishes a file that was cut off while it got its name, or puts it back. What has the hash of the result is the result.
-fn conclude(journal: &Journal, entry: &Entry) -> Result<()> {
-    let output = Path::new(&entry.output);
-    let staged = staged(output);
-    let is_result = |path: &Path| hash_file(path).ok().as_ref() == entry.result_blake3.as_ref();
-    let placed = is_result(output) || (is_result(&staged) && place(&staged, output, true).is_ok());
+fn conclude(journal: &Journal, places: &Places, entry: &Entry) -> Result<()> {
+    let is_result = |path: &str| -> Result<bool> {
+        let hash = places.hash_if_there(path)?;
+        Ok(hash.is_some() && hash == entry.result_blake3)
+    };
+    let mut placed = is_result(&entry.output)?;
+    if !placed && !is_address(&entry.output) {
+        let output = Path::new(&entry.output);
+        let staged = staged(output);
+        placed = is_result(&staged.to_string_lossy())? && place(&staged, output, true).is_ok();
+    }
     if placed {
-        journal.done(entry.id, Stamp::of(output)?)?;
+        journal.done(entry.id, &places.stamp(&entry.output)?)?;
     } else {
         journal.put_back(entry.id)?;
     }
-    sweep(output);
+    sweep(&entry.output);
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod worker;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -23,6 +24,8 @@ use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
 use floutage::sandbox::Confinement;
+use floutage::storage::is_address;
+use floutage::storage::link::Link;
 
 use self::credentials::{Credentials, Unsigned};
 use self::plan::{Job, Kind, plan};
@@ -241,16 +244,26 @@ fn confine_worker(args: &Args, job: &Job) -> Result<Confinement> {
         // The list of plugins is read, or made by a program that may still be started now.
         floutage::init()?;
     }
-    let sandbox = confine::for_detection(&args.detector.settings()?)
-        .read(&job.input)
-        .write(job.output.parent().unwrap_or(&job.output));
+    let mut sandbox = confine::for_detection(&args.detector.settings()?);
+    // Objects come and go over a socket that is open already.
+    if !is_address(&job.input) {
+        sandbox = sandbox.read(&job.input);
+    }
+    if !is_address(&job.output) {
+        sandbox = sandbox.write(job.output.parent().unwrap_or(&job.output));
+    }
     args.confine.confine(&sandbox)
 }
 
 /// Redacts one file for the program that started this one.
 fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
     worker::follow_parent();
-    let outcome = plan::kind(input).and_then(|kind| {
+    let kind = if is_address(input) {
+        Ok(Kind::Video)
+    } else {
+        plan::kind(input)
+    };
+    let outcome = kind.and_then(|kind| {
         let job = Job {
             input: input.to_owned(),
             output: output.to_owned(),
@@ -274,6 +287,12 @@ fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path)
 /// Refuses what could not be written, before hours of work.
 fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
     for job in jobs {
+        if is_address(&job.output) {
+            anyhow::bail!(
+                "{}: objects are written by `floutage batch`",
+                job.output.display()
+            );
+        }
         if args.c2pa.is_some() {
             credentials::format(&job.output)?;
         }
@@ -362,10 +381,13 @@ impl<'a> Worker<'a> {
             Kind::Picture => self.picture(job),
             Kind::Video => {
                 let mut display = Display::new(&job.input, self.args.quiet);
-                let outcome =
-                    worker::redact_apart(job, std::env::args_os().skip(1), None, &mut |progress| {
-                        display.update(progress)
-                    });
+                let outcome = worker::redact_apart(
+                    job,
+                    std::env::args_os().skip(1),
+                    None,
+                    None,
+                    &mut |progress| display.update(progress),
+                );
                 display.finish();
                 outcome
             }
@@ -427,6 +449,14 @@ impl<'a> Worker<'a> {
         Ok(report)
     }
 
+    /// The way to the objects of `job`, where it has any.
+    fn link(&self, job: &Job) -> Result<Option<Arc<Link>>> {
+        if !is_address(&job.input) && !is_address(&job.output) {
+            return Ok(None);
+        }
+        Ok(Some(Link::inherited()?))
+    }
+
     fn video(&self, job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         floutage::init()?;
         logging::bridge();
@@ -439,6 +469,7 @@ impl<'a> Worker<'a> {
             draw: self.args.draw,
             strict: self.args.strict,
             tally: self.args.tally,
+            link: self.link(job)?,
         };
         if let Some(seconds) = self.args.sample {
             let limit = std::time::Duration::from_secs(seconds);

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use floutage::media::encode::{Codec, Container};
 use floutage::media::partial::SUFFIX;
 use floutage::media::report::lossy;
+use floutage::storage::is_address;
 use serde::Serialize;
 use walkdir::WalkDir;
 
@@ -36,7 +37,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    fn new(path: &Path, reason: impl Into<String>) -> Self {
+    pub fn new(path: &Path, reason: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
             reason: reason.into(),
@@ -60,6 +61,17 @@ fn extension(path: &Path) -> String {
     path.extension()
         .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default()
+}
+
+/// True when a file of this name is taken for a video without a look into it.
+pub fn is_video_name(path: &Path) -> bool {
+    VIDEO_EXTENSIONS.contains(&extension(path).as_str())
+}
+
+/// True when a file of this name is taken for a picture without a look into it.
+pub fn is_picture_name(path: &Path) -> bool {
+    const PICTURES: &[&str] = &["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
+    PICTURES.contains(&extension(path).as_str())
 }
 
 fn head(path: &Path) -> Result<Vec<u8>> {
@@ -128,6 +140,12 @@ pub fn plan(
         || output.as_os_str().as_encoded_bytes().ends_with(b"/")
         || inputs.iter().any(|input| input.is_dir());
     for input in inputs {
+        if is_address(input) {
+            bail!(
+                "{}: objects are redacted by `floutage batch`; its inputs and its output may be in object storage",
+                input.display()
+            );
+        }
         if input.is_dir() {
             walk(input, output, codec, &mut jobs, &mut left_out)?;
             continue;
@@ -159,6 +177,11 @@ pub fn plan(
 /// Refuses jobs that would write one file twice, or over an input of any of them.
 pub fn refuse_collisions(jobs: &[Job]) -> Result<()> {
     let inputs: HashSet<_> = jobs.iter().filter_map(|job| number(&job.input)).collect();
+    let objects: HashSet<&Path> = jobs
+        .iter()
+        .map(|job| job.input.as_path())
+        .filter(|input| is_address(input))
+        .collect();
     let mut outputs: HashMap<&Path, &Path> = HashMap::new();
     for job in jobs {
         if let Some(other) = outputs.insert(&job.output, &job.input) {
@@ -170,7 +193,9 @@ pub fn refuse_collisions(jobs: &[Job]) -> Result<()> {
             );
         }
         // Also catches an input of one job that is the output of another.
-        if number(&job.output).is_some_and(|number| inputs.contains(&number)) {
+        if objects.contains(job.output.as_path())
+            || number(&job.output).is_some_and(|number| inputs.contains(&number))
+        {
             bail!(
                 "{}: the output is one of the inputs; unredacted originals are never overwritten",
                 job.output.display()
@@ -222,7 +247,7 @@ fn walk(
             ));
             continue;
         }
-        let known = VIDEO_EXTENSIONS.contains(&extension(path).as_str());
+        let known = is_video_name(path);
         let head = head(path);
         let nameless = extension(path).is_empty();
         let kind = match kind(path) {

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, anyhow};
 use floutage::Error;
 use floutage::media::partial::remove_leftover;
 use floutage::media::report::{Progress, Report};
+use floutage::storage::is_address;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
@@ -93,11 +95,12 @@ pub fn conclude(outcome: Result<Report>) {
 }
 
 /// Redacts `job` in a worker that gets `arguments`, the first of which is the command, and `threads` to use; all there are
-/// where there is no number.
+/// where there is no number. An input or output that is an object goes over `link`.
 pub fn redact_apart(
     job: &Job,
     mut arguments: impl Iterator<Item = OsString>,
     threads: Option<usize>,
+    link: Option<OwnedFd>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report> {
     // The name of the file may be another program's by now; this is the one that runs.
@@ -109,6 +112,12 @@ pub fn redact_apart(
     };
     let mut command = Command::new(this);
     confine::quieten(&mut command, confine::registry().as_deref());
+    // What decodes is to know of no credentials.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"AWS_") {
+            command.env_remove(name);
+        }
+    }
     if let Some(threads) = threads {
         command.env("RAYON_NUM_THREADS", threads.to_string());
     }
@@ -118,7 +127,7 @@ pub fn redact_apart(
         .arg("--worker")
         .args([&job.input, &job.output])
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(link.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .spawn()
         .context("no process can be started for the file")?;
@@ -150,7 +159,9 @@ pub fn redact_apart(
         }) => Err(Error::Interrupted.into()),
         Some(Line::Failed { problem, .. }) => Err(anyhow!(problem)),
         _ => {
-            remove_leftover(&job.output);
+            if !is_address(&job.output) {
+                remove_leftover(&job.output);
+            }
             if STOP.requested() {
                 return Err(Error::Interrupted.into());
             }
