@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c2pa test-training deb test-deb fmt doc bench leaks fuzz deny clean test-kills faults attack
+.PHONY: help setup build demo test test-training deb test-deb fmt doc bench leaks fuzz deny clean test-kills faults attack
 
 # The clip that `make demo` redacts: CLIP=path/to/your/video.mp4
 CLIP ?= $(firstword $(wildcard fixtures/street-day.mp4 ../shared/clips/asl_book.mkv))
@@ -27,9 +27,6 @@ demo: ## Redact a clip (CLIP=...) into target/demo and say what happened
 
 test: ## Format, lints, all tests, documentation
 	@packaging/test.sh
-
-test-c2pa: setup ## Test content credentials (the feature c2pa: some 150 crates more)
-	@cargo test --locked --features c2pa --test c2pa --test verify --test verify_fragments
 
 test-training: ## Train for a minute on drawn pictures (fetches PyTorch)
 	@packaging/test-training.sh
