@@ -3,21 +3,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::clip::Clip;
 use common::program::{Run, names, redact, run};
-use common::scene::Scene;
 use common::{ffmpeg, run_tool, temp_dir};
-use tempfile::TempDir;
-
-fn scene() -> Scene {
-    Scene::new(160, 128, 8).on_grid(16)
-}
-
-fn clip(folder: &Path) -> PathBuf {
-    Clip::new(scene()).write(folder, "clear.mp4")
-}
 
 fn picture(folder: &Path) -> PathBuf {
     let path = folder.join("clear.jpg");
@@ -45,11 +33,13 @@ fn a_build_without_credentials_says_so_and_writes_nothing() {
 #[cfg(feature = "c2pa")]
 mod with_credentials {
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use c2pa::{Builder, Context, Reader, Settings, ValidationState};
     use common::batch::{batch, clips};
-    use common::clip::SECRET;
+    use common::clip::{Clip, SECRET};
     use common::contains_bytes;
+    use common::scene::Scene;
     use floutage::credentials::{Format, Identity, Statement};
     use floutage::redact::Style;
     use floutage::verify::{Finding, inspect};
@@ -60,8 +50,13 @@ mod with_credentials {
     };
     use serde_json::{Value, json};
     use sha2::{Digest, Sha256};
+    use tempfile::TempDir;
 
     use super::*;
+
+    fn clip(folder: &Path) -> PathBuf {
+        Clip::new(Scene::new(160, 128, 8).on_grid(16)).write(folder, "clear.mp4")
+    }
 
     fn named(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();

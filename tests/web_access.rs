@@ -499,6 +499,7 @@ fn metrics_are_for_this_machine_a_token_or_a_user() {
     for line in [
         "# TYPE floutage_frames_total counter",
         "floutage_frames_failed_closed_total{camera=\"car park\"} 7",
+        "floutage_frames_damaged_total{camera=\"car park\"} 3",
         "floutage_frames_dropped_total{camera=\"car park\"} 12",
         "floutage_regions_redacted_total{camera=\"entrance\",class=\"plate\"} 56",
         "floutage_inference_seconds{camera=\"entrance\"} 61.5",

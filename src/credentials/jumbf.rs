@@ -13,12 +13,15 @@ const SALTED: u8 = 0x13;
 /// Length of the box of a salt.
 const SALT: usize = 24;
 
+/// The kind and content of each of some boxes.
+pub type Boxes<'a> = Vec<([u8; 4], &'a [u8])>;
+
 /// A superbox: its label, and the boxes in it.
 pub struct Superbox<'a> {
     /// Its label.
     pub label: &'a str,
-    /// The kind and content of each.
-    pub boxes: Vec<([u8; 4], &'a [u8])>,
+    /// The boxes in it.
+    pub boxes: Boxes<'a>,
 }
 
 /// What is wrong with a box.
@@ -32,7 +35,7 @@ impl fmt::Display for Wrong {
 }
 
 /// The boxes that `bytes` consist of.
-pub fn boxes(mut bytes: &[u8]) -> Result<Vec<([u8; 4], &[u8])>, Wrong> {
+pub fn boxes(mut bytes: &[u8]) -> Result<Boxes<'_>, Wrong> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let next = bytes.split_first_chunk::<8>().and_then(|(head, rest)| {

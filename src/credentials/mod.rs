@@ -7,7 +7,7 @@
 //! remote statements. The private key is read by the process that signs, which decodes no video, and is in no log and no error. A
 //! file that cannot be signed gets no name.
 //!
-//! Without the cargo feature `c2pa` there is no [`Identity`] to be had, and [`check`] knows nothing.
+//! Without the cargo feature `c2pa` there is no [`Identity`] to be had, and [`check()`] knows nothing.
 
 mod format;
 mod statement;

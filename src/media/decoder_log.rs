@@ -23,6 +23,11 @@ struct Heard {
 impl DecoderLog {
     /// Begins to listen. GStreamer must have been initialised.
     pub fn listen() -> Self {
+        Self::listen_with(|_| {})
+    }
+
+    /// Likewise, and hands each error to `hear` on the thread that found it.
+    pub fn listen_with(hear: impl Fn(&str) + Send + Sync + 'static) -> Self {
         gst::log::set_threshold_for_name(CATEGORY, gst::DebugLevel::Error);
         let heard = Arc::new(Mutex::new(Heard::default()));
         let note = heard.clone();
@@ -30,10 +35,12 @@ impl DecoderLog {
             if level != gst::DebugLevel::Error || category.name() != CATEGORY {
                 return;
             }
+            let text = message.get();
+            hear(text.as_deref().unwrap_or_default());
             let mut heard = note.lock().unwrap_or_else(PoisonError::into_inner);
             heard.errors += 1;
             if heard.first.is_empty()
-                && let Some(text) = message.get()
+                && let Some(text) = text
             {
                 // In front there is the place in the decoder.
                 heard.first = text.trim_start_matches([':', '0', ' ']).trim().to_owned();

@@ -7,7 +7,7 @@ pub mod bench;
 mod chain;
 pub mod container;
 mod counters;
-mod decoder_log;
+pub(crate) mod decoder_log;
 pub mod duration;
 pub mod encode;
 mod ending;

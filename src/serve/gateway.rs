@@ -344,6 +344,7 @@ impl Gateway {
             detect_every: counts.detect_every.max(1),
             frames: counts.frames,
             frames_failed_closed: counts.failed_closed,
+            frames_damaged: counts.damaged,
             frames_dropped: counts.dropped + shared.dropped.load(Relaxed),
             regions: counts.regions,
             inference_seconds: counts.inference_seconds,

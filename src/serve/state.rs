@@ -47,6 +47,8 @@ pub struct CameraStatus {
     pub frames: u64,
     /// Frames that were filled because they could not be analysed.
     pub frames_failed_closed: u64,
+    /// Of these, frames that arrived damaged, or were made from such.
+    pub frames_damaged: u64,
     /// Frames that were dropped, unseen by any output, under overload or by a slow output.
     pub frames_dropped: u64,
     /// Regions redacted, by class.

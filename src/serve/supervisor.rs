@@ -102,6 +102,7 @@ fn add(past: &Counts, now: &Counts) -> Counts {
     let mut sum = now.clone();
     sum.frames += past.frames;
     sum.failed_closed += past.failed_closed;
+    sum.damaged += past.damaged;
     sum.dropped += past.dropped;
     sum.inference_seconds += past.inference_seconds;
     for (class, count) in &past.regions {

@@ -77,6 +77,9 @@ pub struct Counts {
     pub frames: u64,
     /// Frames filled for lack of an analysis.
     pub failed_closed: u64,
+    /// Of these, frames that arrived damaged, or were made from such.
+    #[serde(default)]
+    pub damaged: u64,
     /// Frames dropped before redaction, under overload.
     pub dropped: u64,
     /// Regions redacted, by class.

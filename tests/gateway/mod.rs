@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -135,9 +136,36 @@ impl Camera {
 
     /// Has sender reports to clients from now on tell a time that is `seconds` ahead.
     pub fn set_clock_ahead(&self, seconds: u32) {
+        self.shift_clock(Arc::new(AtomicI64::new(seconds.into())));
+    }
+
+    /// Has sender reports to clients from now on tell a time that is as many seconds ahead as `ahead` says at each.
+    pub fn shift_clock(&self, ahead: Arc<AtomicI64>) {
+        self.each_packet("send_rtcp_src", move |mut packet| {
+            if packet.get(1) == Some(&200) {
+                let time = u32::from_be_bytes(packet[8..12].try_into().expect("four bytes"));
+                let time = time.wrapping_add(ahead.load(Ordering::Relaxed) as u32);
+                packet[8..12].copy_from_slice(&time.to_be_bytes());
+            }
+            vec![packet]
+        });
+    }
+
+    /// Has `change` say what is sent to clients from now on in place of each RTP packet.
+    pub fn change_packets(&self, change: impl Fn(Vec<u8>) -> Vec<Vec<u8>> + Send + Sync + 'static) {
+        self.each_packet("send_rtp_src", change);
+    }
+
+    fn each_packet(
+        &self,
+        pads: &'static str,
+        change: impl Fn(Vec<u8>) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) {
+        let change = Arc::new(change);
         let mounts = self.server.mount_points().expect("it has mount points");
         let (factory, _) = mounts.match_("/stream");
         factory.connect_media_configure(move |_, media| {
+            let change = change.clone();
             media.connect_prepared(move |media| {
                 let mut top = media.element().upcast::<gst::Object>();
                 while let Some(parent) = top.parent() {
@@ -147,25 +175,51 @@ impl Camera {
                 let elements = bin.iterate_recurse().into_iter().filter_map(Result::ok);
                 for pad in elements
                     .flat_map(|element| element.pads())
-                    .filter(|pad| pad.name().starts_with("send_rtcp_src"))
+                    .filter(|pad| pad.name().starts_with(pads) && pad.is::<gst::GhostPad>())
                 {
-                    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                        let is_bin = pad.downcast_ref::<gst::GhostPad>().is_some();
-                        if let Some(buffer) = info.buffer_mut().filter(|_| is_bin) {
-                            let mut bytes = buffer.make_mut().map_writable().expect("writable");
-                            if bytes[1] == 200 {
-                                let time = u32::from_be_bytes(
-                                    bytes[8..12].try_into().expect("four bytes"),
-                                );
-                                bytes[8..12].copy_from_slice(&(time + seconds).to_be_bytes());
-                            }
-                        }
-                        gst::PadProbeReturn::Ok
-                    });
+                    let change = change.clone();
+                    let both = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+                    pad.add_probe(both, move |pad, info| send(pad, info, &*change));
                 }
             });
         });
     }
+}
+
+/// Sends what `change` makes of the packets in `info` in their place.
+fn send(
+    pad: &gst::Pad,
+    info: &mut gst::PadProbeInfo<'_>,
+    change: &dyn Fn(Vec<u8>) -> Vec<Vec<u8>>,
+) -> gst::PadProbeReturn {
+    thread_local! {
+        static OWN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    if OWN.get() {
+        return gst::PadProbeReturn::Ok;
+    }
+    let packets: Vec<gst::Buffer> = match info.data.take() {
+        Some(gst::PadProbeData::Buffer(packet)) => vec![packet],
+        Some(gst::PadProbeData::BufferList(list)) => list.iter_owned().collect(),
+        other => {
+            info.data = other;
+            return gst::PadProbeReturn::Ok;
+        }
+    };
+    OWN.set(true);
+    for packet in packets {
+        let bytes = packet.map_readable().expect("it can be read").to_vec();
+        for bytes in change(bytes) {
+            let mut sent = gst::Buffer::from_mut_slice(bytes);
+            let inside = sent.get_mut().expect("it is new");
+            inside.set_pts(packet.pts());
+            inside.set_dts(packet.dts());
+            // A client that is gone is no matter of the camera's.
+            let _ = pad.push(sent);
+        }
+    }
+    OWN.set(false);
+    gst::PadProbeReturn::Handled
 }
 
 impl Drop for Camera {

@@ -160,6 +160,7 @@ impl Site for FakeSite {
             detect_every: index as u32 + 1,
             frames: 4_812 + (seconds * 15.0) as u64,
             frames_failed_closed: index as u64 * 7,
+            frames_damaged: index as u64 * 3,
             frames_dropped: index as u64 * 12,
             regions: [
                 ("face".to_owned(), 1_234 + (seconds * 2.0) as u64),

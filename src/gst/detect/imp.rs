@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use gst::glib;
@@ -30,6 +31,8 @@ struct Stats {
     failed: u64,
     /// Left to the tracker.
     left_out: u64,
+    /// Not analysed, for they arrived damaged.
+    damaged: u64,
     detections: [u64; Class::ALL.len()],
     times: StageTimes,
 }
@@ -103,12 +106,17 @@ pub struct FloutageDetect {
     every: Mutex<Every>,
     rejected: Mutex<settings::Rejected>,
     injected: Mutex<Option<SharedDetector>>,
+    fills_damaged: AtomicBool,
     state: Mutex<State>,
 }
 
 impl FloutageDetect {
     pub(super) fn set_tracked(&self) {
         lock(&self.settings).tracked = true;
+    }
+
+    pub(super) fn fill_damaged(&self) {
+        self.fills_damaged.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_detector(&self, detector: SharedDetector) {
@@ -234,6 +242,7 @@ impl ObjectImpl for FloutageDetect {
                 .field("frames", stats.frames)
                 .field("failed", stats.failed)
                 .field("left-out", stats.left_out)
+                .field("damaged", stats.damaged)
                 .field("faces", stats.detections[Class::Face as usize])
                 .field("plates", stats.detections[Class::Plate as usize])
                 .field("letterbox-ns", stats.times.letterbox.as_nanos() as u64)
@@ -340,6 +349,17 @@ impl BaseTransformImpl for FloutageDetect {
             );
             return Err(gst::FlowError::NotNegotiated);
         };
+        if self.fills_damaged.load(Ordering::Relaxed)
+            && buffer.flags().contains(gst::BufferFlags::CORRUPTED)
+        {
+            self.mark(MarkerState::Failed, &info, buffer);
+            let mut state = lock(&self.state);
+            state.stats.frames += 1;
+            state.stats.damaged += 1;
+            // What follows does not go on from it.
+            state.turn = Turn::default();
+            return Ok(gst::FlowSuccess::Ok);
+        }
         if !self.takes(&info, buffer) {
             self.mark(MarkerState::Deferred, &info, buffer);
             let mut state = lock(&self.state);

@@ -29,6 +29,11 @@ impl FloutageDetect {
         self.imp().set_tracked();
     }
 
+    /// Has frames that are marked as corrupted (`GST_BUFFER_FLAG_CORRUPTED`) filled, not analysed.
+    pub fn fill_damaged(&self) {
+        self.imp().fill_damaged();
+    }
+
     /// Uses `detector` in place of the one that the model properties describe, from the next start on.
     pub fn set_detector(&self, detector: SharedDetector) {
         self.imp().set_detector(detector);

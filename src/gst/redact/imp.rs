@@ -29,6 +29,8 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 enum Reason {
     /// The detector was asked and failed.
     DetectorFailed,
+    /// The frame was marked as corrupted, and such frames are not analysed.
+    ArrivedDamaged,
     /// Nothing says that the frame was analysed.
     NoMarker,
     /// The detector left the frame to a tracker, and none took it.
@@ -42,8 +44,9 @@ enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::DetectorFailed,
+        Self::ArrivedDamaged,
         Self::NoMarker,
         Self::Untracked,
         Self::RegionsLost,
@@ -55,6 +58,7 @@ impl Reason {
     fn name(self) -> &'static str {
         match self {
             Self::DetectorFailed => "detector-failed",
+            Self::ArrivedDamaged => "arrived-damaged",
             Self::NoMarker => "no-marker",
             Self::Untracked => "untracked",
             Self::RegionsLost => "regions-lost",
@@ -67,6 +71,7 @@ impl Reason {
     fn advice(self) -> &'static str {
         match self {
             Self::DetectorFailed => "see the detector's messages",
+            Self::ArrivedDamaged => "see to the connection to the camera",
             Self::NoMarker => "put floutagedetect before this element",
             Self::Untracked => "put floutagetrack before this element, or detect every frame",
             Self::RegionsLost | Self::SizeChanged => {
@@ -136,7 +141,11 @@ impl FloutageRedact {
             };
         };
         // A buffer that was redacted before is redacted again with the regions it still has.
-        if marker.state == MarkerState::Failed {
+        if marker.state == MarkerState::Failed
+            && buffer.flags().contains(gst::BufferFlags::CORRUPTED)
+        {
+            Verdict::Fill(Reason::ArrivedDamaged)
+        } else if marker.state == MarkerState::Failed {
             Verdict::Fill(Reason::DetectorFailed)
         } else if marker.state == MarkerState::Deferred {
             Verdict::Fill(Reason::Untracked)

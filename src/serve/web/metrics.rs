@@ -93,7 +93,7 @@ struct Family {
     value: fn(&CameraStatus) -> f64,
 }
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 15] = [
     Family {
         name: "floutage_camera_up",
         kind: "gauge",
@@ -116,6 +116,12 @@ const FAMILIES: [Family; 14] = [
         kind: "counter",
         help: "Frames that went out filled because they could not be analysed.",
         value: |camera| camera.frames_failed_closed as f64,
+    },
+    Family {
+        name: "floutage_frames_damaged_total",
+        kind: "counter",
+        help: "Of the filled frames, those that arrived damaged, or were made from such.",
+        value: |camera| camera.frames_damaged as f64,
     },
     Family {
         name: "floutage_frames_dropped_total",

@@ -3,6 +3,7 @@
 //!
 //! Invariant: this process hands out redacted pictures and numbers; errors and logs hold no credentials.
 
+mod damage;
 mod encoder;
 mod ladder;
 mod pipeline;
@@ -249,6 +250,7 @@ fn counts(camera: &Camera, watch: &Watch, detect_every: u32, overload: Option<St
     Counts {
         frames: number(&redact, "frames"),
         failed_closed: number(&redact, "failed-closed"),
+        damaged: number(&redact, "arrived-damaged"),
         dropped: watch.lost + watch.thinned,
         regions: [("face", "faces"), ("plate", "plates")]
             .map(|(class, name)| (class.to_owned(), number(&redact, name)))

@@ -15,12 +15,14 @@ use std::time::Duration;
 use gst::glib;
 use gst::prelude::*;
 
+use super::damage::Damage;
 use super::encoder::{KeyFrames, live, smaller};
-use super::source::{self, CameraClock, UNKNOWN};
+use super::source::{self, CameraClock, Entrance, UNKNOWN};
 use crate::detect::open;
 use crate::error::Result;
 use crate::gst::bin::FloutageBin;
 use crate::gst::lock;
+use crate::media::decoder_log::DecoderLog;
 use crate::media::guard::Guard;
 use crate::media::wiring::{make, pad, queue, wiring};
 use crate::serve::wire::{FromWorker, Job, Stream};
@@ -70,6 +72,8 @@ pub struct Camera {
     pub keys: Arc<KeyFrames>,
     /// Whether it is a file that begins anew at its end.
     pub looped: bool,
+    /// Hears of damage.
+    _log: DecoderLog,
 }
 
 impl Camera {
@@ -91,6 +95,7 @@ impl Camera {
         let bin: FloutageBin = glib::Object::new();
         bin.detect()
             .set_detector(Arc::new(Mutex::new(open(&job.detect.detector()?)?)));
+        bin.detect().fill_damaged();
         bin.redact()
             .set_settings(job.redact.settings(&job.zones)?)?;
         bin.track().set_settings(tracking.settings)?;
@@ -144,7 +149,14 @@ impl Camera {
         let interval = gst::ClockTime::try_from(encoding.key_interval)
             .unwrap_or(gst::ClockTime::from_seconds(2));
         let keys = KeyFrames::keep(&encoders, interval, &guard)?;
-        let looped = source::add(job, &pipeline, &room, &guard, &camera_clock)?.looped;
+        let damage = Arc::new(Damage::default());
+        let log = damage.listen();
+        let entrance = Entrance {
+            entry: room.clone(),
+            guard: guard.clone(),
+            damage,
+        };
+        let looped = source::add(job, &entrance, &camera_clock)?.looped;
         Ok(Self {
             pipeline,
             bin,
@@ -153,6 +165,7 @@ impl Camera {
             guard,
             keys,
             looped,
+            _log: log,
         })
     }
 

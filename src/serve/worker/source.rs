@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use gst::glib;
 use gst::prelude::*;
 
+use super::damage::Damage;
 use crate::error::{Error, Result};
 use crate::media::guard::Guard;
 use crate::media::source::{Kind, decoder, stay_inside};
@@ -28,23 +28,42 @@ pub struct Source {
     pub looped: bool,
 }
 
-/// Puts the source of `job` into `pipeline`; its decoded pictures go to `entry`.
+/// Where a source goes.
+#[derive(Clone)]
+pub struct Entrance {
+    /// What takes its decoded pictures.
+    pub entry: gst::Element,
+    /// What fails on its threads, and the pipeline that it is put into.
+    pub guard: Arc<Guard>,
+    /// What is known of its damage.
+    pub damage: Arc<Damage>,
+}
+
+impl Entrance {
+    fn pipeline(&self) -> Result<gst::Pipeline> {
+        let gone = || Error::media("pipeline", "it is being stopped");
+        self.guard.pipeline().ok_or_else(gone)
+    }
+
+    fn to(&self, entry: &gst::Element) -> Self {
+        Self {
+            entry: entry.clone(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Puts the source of `job` where `to` says.
 ///
 /// Errors: an element that is not installed, a certificate that cannot be read.
-pub fn add(
-    job: &Job,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-    clock: &CameraClock,
-) -> Result<Source> {
+pub fn add(job: &Job, to: &Entrance, clock: &CameraClock) -> Result<Source> {
     let (scheme, rest) = job.source.split_once("://").unwrap_or_default();
     match scheme {
-        "rtsp" | "rtsps" => rtsp(job, pipeline, entry, guard, clock)?,
-        "http" | "https" => motion_jpeg(job, pipeline, entry, guard)?,
-        "v4l2" => device(rest, pipeline, entry, guard)?,
+        "rtsp" | "rtsps" => rtsp(job, to, clock)?,
+        "http" | "https" => motion_jpeg(job, to)?,
+        "v4l2" => device(rest, to)?,
         "file" => {
-            file(rest, pipeline, entry, guard)?;
+            file(rest, to)?;
             return Ok(Source { looped: true });
         }
         _ => {
@@ -58,13 +77,8 @@ pub fn add(
     Ok(Source { looped: false })
 }
 
-fn rtsp(
-    job: &Job,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-    clock: &CameraClock,
-) -> Result<()> {
+fn rtsp(job: &Job, to: &Entrance, clock: &CameraClock) -> Result<()> {
+    let pipeline = to.pipeline()?;
     let source = make("rtspsrc")?;
     source.set_property("location", &job.source);
     source.set_property("latency", job.jitter);
@@ -80,7 +94,7 @@ fn rtsp(
             (Transport::Udp, true) => "tls+udp",
         },
     );
-    hear_clock(&source, pipeline, clock);
+    hear_clock(&source, &pipeline, clock);
     if let Some(user) = &job.user {
         source.set_property("user-id", user);
     }
@@ -114,15 +128,10 @@ fn rtsp(
         Some((video && !taken.swap(true, Ordering::Relaxed)).to_value())
     });
     pipeline.add(&source).map_err(wiring)?;
-    let (entry, guard, pipeline) = (entry.clone(), guard.clone(), pipeline.downgrade());
+    let to = to.clone();
     source.connect_pad_added(move |_, pad| {
         // As everywhere: a failure ends the pipeline.
-        let _ = guard.run(|| {
-            let Some(pipeline) = pipeline.upgrade() else {
-                return Ok(());
-            };
-            depayload(&pipeline, pad, &entry, &guard)
-        });
+        let _ = to.guard.run(|| depayload(pad, &to));
     });
     Ok(())
 }
@@ -192,12 +201,7 @@ const ENCODINGS: &[(&str, &str, &str, &str)] = &[
     ("VP9", "rtpvp9depay", "vp9parse", "video/x-vp9"),
 ];
 
-fn depayload(
-    pipeline: &gst::Pipeline,
-    from: &gst::Pad,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-) -> Result<()> {
+fn depayload(from: &gst::Pad, to: &Entrance) -> Result<()> {
     let caps = from.current_caps().unwrap_or_else(|| from.query_caps(None));
     let name = caps
         .structure(0)
@@ -209,22 +213,24 @@ fn depayload(
             "sends {name:?}, which is not known; set the camera to one of {}",
             known.join(", ")
         );
-        return Err(Error::media(guard.input(), problem));
+        return Err(Error::media(to.guard.input(), problem));
     };
     let coded: gst::Caps = coded.parse().map_err(wiring)?;
     let depay = make(depay)?;
     if depay.find_property("wait-for-keyframe").is_some() {
         depay.set_property("wait-for-keyframe", true);
     }
+    to.damage.watch_packets(&depay, &to.guard)?;
     let mut chain = vec![depay, make(parse)?];
-    chain.extend(live_decoder(guard.input(), &coded)?);
-    attach(pipeline, from, &chain, entry)
+    chain.extend(live_decoder(&coded, to)?);
+    attach(from, &chain, to)
 }
 
-/// The decoder for `caps`, set so that it hands out each picture at once.
-fn live_decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
-    let decoder = decoder(input, caps)?;
+/// The decoder for `caps`, set so that it hands out each picture at once, and watched for damage.
+fn live_decoder(caps: &gst::Caps, to: &Entrance) -> Result<Option<gst::Element>> {
+    let decoder = decoder(to.guard.input(), caps)?;
     if let Some(decoder) = &decoder {
+        to.damage.watch_decoder(decoder, &to.guard)?;
         // With several, libav delays pictures by as many.
         if decoder.find_property("max-threads").is_some() {
             decoder.set_property("max-threads", 1i32);
@@ -237,30 +243,20 @@ fn live_decoder(input: &str, caps: &gst::Caps) -> Result<Option<gst::Element>> {
     Ok(decoder)
 }
 
-fn attach(
-    pipeline: &gst::Pipeline,
-    from: &gst::Pad,
-    chain: &[gst::Element],
-    entry: &gst::Element,
-) -> Result<()> {
-    pipeline.add_many(chain).map_err(wiring)?;
-    let linked = chain.iter().chain(std::iter::once(entry));
+fn attach(from: &gst::Pad, chain: &[gst::Element], to: &Entrance) -> Result<()> {
+    to.pipeline()?.add_many(chain).map_err(wiring)?;
+    let linked = chain.iter().chain(std::iter::once(&to.entry));
     gst::Element::link_many(linked).map_err(wiring)?;
     for element in chain {
         element.sync_state_with_parent().map_err(wiring)?;
     }
-    let first = chain.first().unwrap_or(entry);
+    let first = chain.first().unwrap_or(&to.entry);
     from.link(&pad(first, "sink")?)
         .map(|_| ())
         .map_err(|error| Error::media("pipeline", format!("{error}")))
 }
 
-fn motion_jpeg(
-    job: &Job,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-) -> Result<()> {
+fn motion_jpeg(job: &Job, to: &Entrance) -> Result<()> {
     let source = make("souphttpsrc")?;
     source.set_property("location", &job.source);
     source.set_property("is-live", true);
@@ -274,79 +270,60 @@ fn motion_jpeg(
     }
     let parts = make("multipartdemux")?;
     parts.set_property("single-stream", true);
-    pipeline
+    to.pipeline()?
         .add_many([&source, &parts])
         .and_then(|()| source.link(&parts))
         .map_err(wiring)?;
-    decode_pads(&parts, pipeline, entry, guard);
+    decode_pads(&parts, to);
     Ok(())
 }
 
-fn device(
-    path: &str,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-) -> Result<()> {
+fn device(path: &str, to: &Entrance) -> Result<()> {
     let source = make("v4l2src")?;
     source.set_property("device", path);
     let parse = make("parsebin")?;
-    stay_inside(&parse, guard);
-    pipeline
+    stay_inside(&parse, &to.guard);
+    to.pipeline()?
         .add_many([&source, &parse])
         .and_then(|()| source.link(&parse))
         .map_err(wiring)?;
-    decode_pads(&parse, pipeline, entry, guard);
+    decode_pads(&parse, to);
     Ok(())
 }
 
-fn file(
-    path: &str,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-) -> Result<()> {
+fn file(path: &str, to: &Entrance) -> Result<()> {
     let source = make("filesrc")?;
     source.set_property("location", path);
     let parse = make("parsebin")?;
-    stay_inside(&parse, guard);
+    stay_inside(&parse, &to.guard);
     let pace = make("clocksync")?;
-    pipeline
+    to.pipeline()?
         .add_many([&source, &parse, &pace])
         .and_then(|()| source.link(&parse))
-        .and_then(|()| pace.link(entry))
+        .and_then(|()| pace.link(&to.entry))
         .map_err(wiring)?;
-    decode_pads(&parse, pipeline, &pace, guard);
+    decode_pads(&parse, &to.to(&pace));
     Ok(())
 }
 
 /// Decodes the first video that `demux` finds; everything else ends in a sink that throws it away.
-fn decode_pads(
-    demux: &gst::Element,
-    pipeline: &gst::Pipeline,
-    entry: &gst::Element,
-    guard: &Arc<Guard>,
-) {
-    let (pipeline, entry, guard) = (pipeline.downgrade(), entry.clone(), guard.clone());
+fn decode_pads(demux: &gst::Element, to: &Entrance) {
+    let (to, guard) = (to.clone(), to.guard.clone());
     let taken = AtomicBool::new(false);
-    let input = guard.input().to_owned();
     let connect = move |from: &gst::Pad| {
-        let Some(pipeline): Option<gst::Pipeline> = glib::WeakRef::upgrade(&pipeline) else {
-            return Ok(());
-        };
         let caps = from.current_caps().unwrap_or_else(|| from.query_caps(None));
         let wanted = Kind::of(&caps) == Kind::Video && !taken.swap(true, Ordering::Relaxed);
         if !wanted {
             let sink = crate::media::wiring::discard()?;
-            pipeline.add(&sink).map_err(wiring)?;
+            to.pipeline()?.add(&sink).map_err(wiring)?;
             sink.sync_state_with_parent().map_err(wiring)?;
             return from
                 .link(&pad(&sink, "sink")?)
                 .map(|_| ())
                 .map_err(|error| Error::media("pipeline", format!("{error}")));
         }
-        let chain: Vec<gst::Element> = live_decoder(&input, &caps)?.into_iter().collect();
-        attach(&pipeline, from, &chain, &entry)
+        let chain: Vec<gst::Element> = live_decoder(&caps, &to)?.into_iter().collect();
+        attach(from, &chain, &to)
     };
     demux.connect_pad_added(move |_, pad| {
         // A failure ends the pipeline; there is nothing to hand back.

@@ -37,6 +37,8 @@ pub struct Camera {
     frames: u64,
     /// Of these, filled ones, because they could not be analysed.
     frames_failed_closed: u64,
+    /// Of the filled ones, those that arrived damaged, or were made from such.
+    frames_damaged: u64,
     /// Frames left out under overload.
     frames_dropped: u64,
     /// Regions redacted, by class.
@@ -66,6 +68,7 @@ impl From<CameraStatus> for Camera {
             detect_every: status.detect_every,
             frames: status.frames,
             frames_failed_closed: status.frames_failed_closed,
+            frames_damaged: status.frames_damaged,
             frames_dropped: status.frames_dropped,
             regions: status.regions,
             inference_seconds: status.inference_seconds,
