@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
@@ -192,6 +194,64 @@ fn what_changed_is_redone_or_reported() {
         reported.stdout.contains("the model is another"),
         "{reported:?}"
     );
+}
+
+#[test]
+fn names_need_not_be_text() {
+    let dir = temp_dir();
+    let made = clips(dir.path(), 4);
+    let input = dir.path().join(OsStr::from_bytes(b"dep\xf4t"));
+    std::fs::create_dir(&input).expect("made");
+    let named = [
+        &b"caf\xe8.mp4"[..],
+        b"caf\xe9.mp4",
+        b"\xff\\x41.mp4",
+        b"a\\x41.mp4",
+    ];
+    for (index, name) in named.iter().enumerate() {
+        let from = made.join(format!("clip-{index:02}.mp4"));
+        std::fs::rename(from, input.join(OsStr::from_bytes(name))).expect("renamed");
+    }
+    let out = dir.path().join("out");
+    run(&mut batch(&input, &out)).succeeded();
+    for name in named {
+        assert!(out.join(OsStr::from_bytes(name)).is_file(), "{name:?}");
+    }
+    let told = account(&out.join(FOLDER));
+    let all = told.to_string();
+    for name in [
+        "caf\\xe8.mp4",
+        "caf\\xe9.mp4",
+        "\\xff\\x5cx41.mp4",
+        "a\\x5cx41.mp4",
+        "dep\\xf4t",
+    ] {
+        let quoted = serde_json::to_string(name).expect("text");
+        assert!(all.contains(quoted.trim_matches('"')), "{name}: {all}");
+    }
+    // They are known again.
+    let again = run(batch(&input, &out).arg("--verify")).succeeded();
+    assert!(!again.stderr.contains(" -> "), "{again:?}");
+
+    // By pattern, list and manifest, in a folder whose name is no text either.
+    std::fs::write(input.join("list"), b"caf\xe9.mp4\r\n").expect("written");
+    std::fs::write(
+        input.join("rows.csv"),
+        b"input,output\ncaf\xe8.mp4,\xe8.mp4\n",
+    )
+    .expect("written");
+    let job = "inputs = [\"?\\\\x41.mp4\"]\nlists = [\"list\"]\nmanifests = [\"rows.csv\"]\noutput = \"named\"\n";
+    std::fs::write(input.join("job.toml"), job).expect("written");
+    run(bare(["-c"]).arg(input.join("job.toml")).args(settings())).succeeded();
+    for name in [
+        &b"caf\xe9.mp4"[..],
+        b"\xe8.mp4",
+        b"\xff\\x41.mp4",
+        b"a\\x41.mp4",
+    ] {
+        let path = input.join("named").join(OsStr::from_bytes(name));
+        assert!(path.is_file(), "{}", path.display());
+    }
 }
 
 #[test]

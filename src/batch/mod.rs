@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`identity`] | what a file is: size, time and BLAKE3 of its content |
+//! | [`name`] | names of files as text, also of those that are not UTF-8 |
 //! | [`journal`] | what became of each file, in SQLite, safe against being killed at any moment |
 //! | [`plan`] | which file becomes which, with which settings, and which shard does it |
 //! | [`account`] | what is told at the end: JSON, CSV, HTML |
@@ -13,4 +14,5 @@
 pub mod account;
 pub mod identity;
 pub mod journal;
+pub mod name;
 pub mod plan;

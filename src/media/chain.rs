@@ -33,7 +33,8 @@ pub fn problem(
 ) -> std::io::Result<Option<String>> {
     file.rewind()?;
     let mut reader = BufReader::new(file);
-    let packets = transport::Packets::of(reader.fill_buf()?);
+    // A GIF begins with the same byte, and may have it again where the next packet would begin.
+    let packets = transport::Packets::of(reader.fill_buf()?).filter(|_| !head.starts_with(b"GIF8"));
     let found = if head.starts_with(b"FLV\x01") {
         flv(&mut reader, length)
     } else if head.starts_with(&ASF_HEADER[..12]) {

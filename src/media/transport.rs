@@ -137,6 +137,10 @@ mod tests {
             assert!(told.contains(&format!("byte {}", 2 * size)), "{told}");
         }
         assert_eq!(check(b"Genau"), None);
+        let mut animation = b"GIF89a".to_vec();
+        animation.resize(PACKET, 0);
+        animation.extend([&[SYNC][..], &[0; 300]].concat());
+        assert_eq!(check(&animation), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! How many files to do at once, and how long it will take: measured on this machine, with files of the batch.
 
-use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Result;
 use floutage::Error;
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 
 use super::pool::arguments;
@@ -42,7 +42,7 @@ pub fn best(items: &[&Item], cores: usize) -> Result<Option<Speed>> {
     let mut videos: Vec<&Item> = items
         .iter()
         .copied()
-        .filter(|item| kind(Path::new(&item.input)).is_ok_and(|kind| kind == Kind::Video))
+        .filter(|item| kind(&name::path(&item.input)).is_ok_and(|kind| kind == Kind::Video))
         .collect();
     videos.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.input.cmp(&b.input)));
     let mut best: Option<Speed> = None;
@@ -74,8 +74,8 @@ fn measure(videos: &[&Item], jobs: usize, cores: usize) -> Result<Option<Speed>>
         for item in &videos[..jobs] {
             scope.spawn(|| {
                 let job = Job {
-                    input: (&item.input).into(),
-                    output: (&item.output).into(),
+                    input: name::path(&item.input).into_owned(),
+                    output: name::path(&item.output).into_owned(),
                     kind: Kind::Video,
                 };
                 let sample = [format!("--sample={SECONDS}")];

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result, anyhow};
 use floutage::Error;
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::encode::Container;
 use floutage::storage::link::serve;
@@ -42,7 +43,7 @@ impl Exchange {
             exchange.object = Some(object);
         }
         if is_address(&item.output) {
-            if !is_address(&item.input) && kind(item.input.as_ref())? == Kind::Picture {
+            if !is_address(&item.input) && kind(&name::path(&item.input))? == Kind::Picture {
                 anyhow::bail!("{}: {}", item.input, objects::PICTURE);
             }
             let hold = match Container::of(item.output.as_ref())? {

@@ -1,13 +1,18 @@
 //! From what a job names to single files.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::ErrorKind::NotFound;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::storage::{Address, is_address};
+use walkdir::WalkDir;
 
-use super::job::{FOLDER, Job, beside};
+use super::job::{FOLDER, Job, SPECIAL, beside};
 use super::objects;
 use super::places::Places;
 use super::settings::{Given, Settings};
@@ -41,7 +46,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     let mut loose = Vec::new();
     for pattern in &job.patterns {
         loose.extend(if is_address(pattern) {
-            objects::matches(pattern, places)?
+            objects::matches(&pattern.to_string_lossy(), places)?
         } else {
             matches(pattern)?
         });
@@ -118,13 +123,9 @@ fn item(job: plan::Job, settings: Settings, sizes: &HashMap<PathBuf, u64>) -> Re
             return Ok(Address::of(path)?.to_string());
         }
         // The same file from whatever folder the program is started in.
-        let path = &std::path::absolute(path)
+        let path = std::path::absolute(path)
             .with_context(|| format!("{}: the present folder is not known", path.display()))?;
-        let text = path.to_str().map(str::to_owned);
-        text.with_context(|| {
-            let shown = path.display();
-            format!("{shown}: its name is not UTF-8 text, which a journal cannot hold; rename it")
-        })
+        Ok(name::text(&path))
     };
     settings.check_output(&job.output)?;
     let size = match sizes.get(&job.input) {
@@ -144,16 +145,61 @@ fn item(job: plan::Job, settings: Settings, sizes: &HashMap<PathBuf, u64>) -> Re
 }
 
 /// The files that fit `pattern`, in order.
-fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
-    let paths = glob::glob(pattern).with_context(|| format!("{pattern}: this is no pattern"))?;
-    let found: Vec<PathBuf> = paths
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .with_context(|| format!("{pattern}: a folder cannot be read"))?
-        .into_iter()
-        .filter(|path| path.is_file())
+fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
+    let shown = pattern.display();
+    // Without doubled slashes and the like, which paths that are walked to have not.
+    let pattern: PathBuf = pattern.components().collect();
+    let is_special = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(SPECIAL);
+    let base: PathBuf = pattern
+        .components()
+        .take_while(|part| !is_special(part))
         .collect();
+    let wanted = pattern.to_string_lossy();
+    let depth = match wanted.contains("**") {
+        true => usize::MAX,
+        false => pattern.components().count() - base.components().count(),
+    };
+    let wanted =
+        glob::Pattern::new(&wanted).with_context(|| format!("{shown}: this is no pattern"))?;
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        ..glob::MatchOptions::new()
+    };
+    let here = base.as_os_str().is_empty();
+    let walk = WalkDir::new(if here { Path::new(".") } else { &base })
+        .follow_links(true)
+        .max_depth(depth)
+        .sort_by_file_name();
+    let mut found = Vec::new();
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Links that lead back or to nothing, and a folder that is not there, hold no file.
+            Err(error)
+                if error.loop_ancestor().is_some()
+                    || error
+                        .io_error()
+                        .is_some_and(|error| error.kind() == NotFound) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("{shown}: a folder cannot be read"));
+            }
+        };
+        let path = entry.path();
+        let path = if here {
+            path.strip_prefix(".").unwrap_or(path)
+        } else {
+            path
+        };
+        // What of a name is no text fits `*` and `?`.
+        if entry.file_type().is_file() && wanted.matches_with(&path.to_string_lossy(), options) {
+            found.push(path.to_owned());
+        }
+    }
     if found.is_empty() {
-        bail!("{pattern}: no file fits this pattern");
+        bail!("{shown}: no file fits this pattern");
     }
     Ok(found)
 }
@@ -161,12 +207,13 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
 /// The files named in a list, one a line.
 fn listed(list: &Path) -> Result<Vec<PathBuf>> {
     let shown = list.display();
-    let text = std::fs::read_to_string(list).with_context(|| format!("{shown}: cannot be read"))?;
+    let text = std::fs::read(list).with_context(|| format!("{shown}: cannot be read"))?;
     let folder = list.parent().unwrap_or(Path::new(""));
     let found: Vec<PathBuf> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| beside(folder, line.into()))
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(|line| beside(folder, OsStr::from_bytes(line).into()))
         .collect();
     if found.is_empty() {
         bail!("{shown}: the list is empty");
@@ -197,16 +244,20 @@ fn rows(
         bail!("{shown}: there is no column `input`");
     }
     let mut found = Vec::new();
-    for (index, row) in reader.records().enumerate() {
+    for (index, row) in reader.byte_records().enumerate() {
         let origin = format!("{shown}: row {}", index + 2);
         let row = row.with_context(|| origin.clone())?;
         let (mut input, mut output, mut own) = (None, None, Given::default());
         for (name, value) in header.iter().zip(&row) {
-            match (name.as_str(), value) {
-                (_, "") => {}
+            match (name.as_str(), OsStr::from_bytes(value)) {
+                (_, value) if value.is_empty() => {}
                 ("input", path) => input = Some(beside(folder, path.into())),
-                ("output", path) => output = Some(path.to_owned()),
-                (name, value) => own.set(name, value),
+                ("output", path) => output = Some(PathBuf::from(path)),
+                (name, value) => {
+                    let text = value.to_str();
+                    let text = text.with_context(|| format!("{origin}: {name}: must be text"))?;
+                    own.set(name, text);
+                }
             }
         }
         let input = input.with_context(|| format!("{origin}: there is no input"))?;
@@ -219,11 +270,12 @@ fn rows(
         let output = match output {
             None => output_of(&input, &base, &job.output, settings.codec),
             Some(name) => {
-                let inside = Path::new(&name)
+                let inside = name
                     .components()
                     .all(|part| matches!(part, Component::Normal(_)));
                 if !inside {
-                    bail!("{origin}: output {name}: must be a path inside the output folder");
+                    let shown = name.display();
+                    bail!("{origin}: output {shown}: must be a path inside the output folder");
                 }
                 job.output.join(name)
             }

@@ -116,7 +116,7 @@ struct File {
 pub struct Job {
     pub inputs: Vec<PathBuf>,
     /// Patterns with `*`, `?` or `[`.
-    pub patterns: Vec<String>,
+    pub patterns: Vec<PathBuf>,
     pub lists: Vec<PathBuf>,
     pub manifests: Vec<PathBuf>,
     pub output: PathBuf,
@@ -130,6 +130,8 @@ pub struct Job {
     pub settings: Given,
 }
 
+/// What makes a pattern.
+pub const SPECIAL: [char; 3] = ['*', '?', '['];
 /// Name of the folder of journal and account in the output folder.
 pub const FOLDER: &str = "floutage-batch";
 
@@ -146,19 +148,22 @@ impl Job {
             .map(|path| path.display().to_string())
             .unwrap_or_default();
         let own = |path: PathBuf| beside(base, path);
-        let (mut patterns, inputs): (Vec<String>, Vec<String>) = file
-            .inputs
-            .into_iter()
-            .map(|input| own(input.into()).to_string_lossy().into_owned())
-            .partition(|input| input.contains(['*', '?', '[']) && !Path::new(input).exists());
-        let mut inputs: Vec<PathBuf> = inputs.into_iter().map(PathBuf::from).collect();
+        let (mut patterns, mut inputs) = (Vec::new(), Vec::new());
+        for named in file.inputs {
+            let is_pattern = named.contains(SPECIAL);
+            let input = own(named.into());
+            if is_pattern && !input.exists() {
+                patterns.push(input);
+            } else {
+                inputs.push(input);
+            }
+        }
         // Files fit a pattern in the shell already.
         for input in source.inputs {
-            match input.to_str() {
-                Some(text) if is_address(&input) && text.contains(['*', '?', '[']) => {
-                    patterns.push(text.to_owned());
-                }
-                _ => inputs.push(input),
+            if is_address(&input) && input.to_string_lossy().contains(SPECIAL) {
+                patterns.push(input);
+            } else {
+                inputs.push(input);
             }
         }
         let lists: Vec<_> = file

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use floutage::batch::account::Account;
 use floutage::batch::journal::{Journal, State};
+use floutage::batch::name;
 use floutage::batch::plan::{Item, Plan, Shard};
 use floutage::media::duration::durations;
 use floutage::storage::is_address;
@@ -283,7 +284,8 @@ fn measure_lengths(items: &mut [Item]) -> Result<()> {
         .iter_mut()
         .filter(|item| !is_address(&item.input))
         .collect();
-    let paths: Vec<&Path> = files.iter().map(|item| Path::new(&item.input)).collect();
+    let paths: Vec<_> = files.iter().map(|item| name::path(&item.input)).collect();
+    let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
     let lengths = durations(&paths);
     for (item, length) in files.iter_mut().zip(lengths) {
         item.duration_s = length.unwrap_or(0.0);

@@ -1,11 +1,11 @@
 //! Files and objects alike: what the one or the other is named by tells which.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::Result;
 use floutage::batch::identity::{Stamp, hash_file};
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::storage::{Address, Storage, is_address};
 
@@ -57,7 +57,7 @@ impl Places {
             let found = self.storage()?.find(&Address::of(path)?)?;
             return Ok(found.map(Stamp::from));
         }
-        let path = Path::new(path);
+        let path = &*name::path(path);
         Ok(match path.symlink_metadata() {
             Ok(_) => Some(Stamp::of(path)?),
             Err(_) => None,
@@ -75,7 +75,7 @@ impl Places {
     /// BLAKE3 of what is at `path`; None where nothing is, or a file that cannot be read.
     pub fn hash_if_there(&self, path: &str) -> Result<Option<String>> {
         if !is_address(path) {
-            return Ok(hash_file(Path::new(path)).ok());
+            return Ok(hash_file(&name::path(path)).ok());
         }
         // A server that does not answer says nothing about the object.
         match self.find(path)? {
@@ -89,6 +89,6 @@ impl Places {
         if is_address(path) {
             return Ok(self.storage()?.hash(&Address::of(path)?)?);
         }
-        Ok(hash_file(Path::new(path))?)
+        Ok(hash_file(&name::path(path))?)
     }
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use floutage::Error;
 use floutage::batch::identity::{Identity, Stamp, hash_file};
 use floutage::batch::journal::Journal;
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::partial::place;
 use floutage::media::report::{Progress, Report};
@@ -180,7 +181,7 @@ impl<'a> Pool<'a> {
         drop(journal);
         let again = task.tries < self.options.retries;
         if !again && let Ok(Some(record)) = record(&task.item.arguments) {
-            record.failed(Path::new(&task.item.input), error)?;
+            record.failed(&name::path(&task.item.input), error)?;
         }
         let rest = if again {
             "; it is tried again later"
@@ -257,7 +258,8 @@ impl<'a> Pool<'a> {
         record: Option<&Record>,
         credentials: Option<Credentials>,
     ) -> Result<Report> {
-        let (input, output) = (Path::new(&task.item.input), Path::new(&task.item.output));
+        let (input, output) = (name::path(&task.item.input), name::path(&task.item.output));
+        let (input, output) = (&*input, &*output);
         if let Some(folder) = output.parent() {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
@@ -314,7 +316,8 @@ impl<'a> Pool<'a> {
         target: &Path,
         exchange: &mut Exchange,
     ) -> Result<(Report, Stamp)> {
-        let (input, output) = (Path::new(&task.item.input), Path::new(&task.item.output));
+        let (input, output) = (name::path(&task.item.input), name::path(&task.item.output));
+        let (input, output) = (&*input, &*output);
         let identity = match &exchange.object {
             // Its hash is that of what is read.
             Some(object) => Identity {
@@ -382,6 +385,8 @@ pub fn arguments(
     more: impl IntoIterator<Item = String>,
     output: &Path,
 ) -> impl Iterator<Item = OsString> {
+    let mut target = OsString::from("--output=");
+    target.push(output);
     let words: Vec<OsString> = ["redact", "--tally", "--quiet", "--overwrite"]
         .map(str::to_owned)
         .into_iter()
@@ -393,12 +398,12 @@ pub fn arguments(
                 .cloned(),
         )
         .chain(more)
-        .chain([
-            format!("--output={}", output.display()),
-            "--".to_owned(),
-            item.input.clone(),
-        ])
         .map(OsString::from)
+        .chain([
+            target,
+            "--".into(),
+            name::path(&item.input).into_owned().into(),
+        ])
         .collect();
     words.into_iter()
 }

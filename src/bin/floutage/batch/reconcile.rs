@@ -1,11 +1,13 @@
 //! What of a batch is still to be done: the journal against the files as they are now.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use floutage::batch::identity::{Identity, Stamp, hash_text};
 use floutage::batch::journal::{Entry, Journal, State};
+use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::partial::{place, remove_leftover};
 use floutage::storage::{Address, is_address};
@@ -35,13 +37,13 @@ pub enum Why {
 
 /// Where the result of `output` is written before it gets its name: beside it, with its extension.
 pub fn staged(output: &Path) -> PathBuf {
-    let digest = hash_text(&output.to_string_lossy());
-    let mut name = format!(".floutage-{}", &digest[..16]);
+    let digest = hash_text(&name::text(output));
+    let mut staged = OsString::from(format!(".floutage-{}", &digest[..16]));
     if let Some(extension) = output.extension() {
-        name.push('.');
-        name.push_str(&extension.to_string_lossy());
+        staged.push(".");
+        staged.push(extension);
     }
-    output.with_file_name(name)
+    output.with_file_name(staged)
 }
 
 /// Removes what an earlier try of `output` left behind under other names.
@@ -49,7 +51,7 @@ pub fn sweep(output: &str) {
     if is_address(output) {
         return;
     }
-    let output = Path::new(output);
+    let output = &*name::path(output);
     let staged = staged(output);
     remove_leftover(&staged);
     let _ = std::fs::remove_file(&staged);
@@ -142,7 +144,7 @@ fn stamps(entries: &HashMap<String, Entry>, places: &Places) -> Result<HashMap<S
     for path in done.flat_map(|entry| [&entry.input, &entry.output]) {
         if is_address(path) {
             objects.push((path.clone(), Address::of(path)?));
-        } else if let Ok(stamp) = Stamp::of(Path::new(path)) {
+        } else if let Ok(stamp) = Stamp::of(&name::path(path)) {
             stamps.insert(path.clone(), stamp);
         }
     }
@@ -197,9 +199,9 @@ fn conclude(journal: &Journal, places: &Places, entry: &Entry) -> Result<()> {
     };
     let mut placed = is_result(&entry.output)?;
     if !placed && !is_address(&entry.output) {
-        let output = Path::new(&entry.output);
+        let output = &*name::path(&entry.output);
         let staged = staged(output);
-        placed = is_result(&staged.to_string_lossy())? && place(&staged, output, true).is_ok();
+        placed = is_result(&name::text(&staged))? && place(&staged, output, true).is_ok();
     }
     if placed {
         journal.done(entry.id, &places.stamp(&entry.output)?)?;

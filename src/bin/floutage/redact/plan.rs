@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use floutage::batch::name;
 use floutage::media::encode::{Codec, Container};
 use floutage::media::partial::SUFFIX;
 use floutage::media::report::lossy;
@@ -46,7 +47,7 @@ impl LeftOut {
 
     /// For people.
     pub fn line(&self) -> String {
-        format!("left out: {}: {}", self.path.display(), self.reason)
+        format!("left out: {}: {}", name::text(&self.path), self.reason)
     }
 }
 
