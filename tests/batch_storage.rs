@@ -495,15 +495,16 @@ fn a_batch_that_is_killed_leaves_nothing_and_goes_on() {
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
-        while server.uploads("archive").is_empty() {
+        let mut workers = Vec::new();
+        while workers.is_empty() || server.parts("archive") == 0 {
             assert_eq!(
                 child.try_wait().expect("it can be asked"),
                 None,
                 "it is over already"
             );
             std::thread::sleep(Duration::from_millis(5));
+            workers = workers_of(child.id());
         }
-        let workers = workers_of(child.id());
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
         // What decodes knows no credentials.
@@ -579,4 +580,38 @@ fn a_server_that_goes_away_is_told_of() {
         "{ended:?}"
     );
     shows_no_secret(&ended);
+}
+
+#[test]
+fn an_input_that_changes_while_it_is_read_becomes_no_object() {
+    let server = server!();
+    let dir = temp_dir();
+    let originals = dir.path().join("in");
+    std::fs::create_dir(&originals).expect("made");
+    large(&originals, "a.mp4");
+    store(&server, &originals);
+    let world = World::new();
+    let mut command = world.batch(&server, &["s3://archive/in"], "s3://archive/out");
+    command.args(["--quality", "0", "--retries", "0"]);
+    let mut child = common::program::start(&mut command);
+    while server.parts("archive") == 0 {
+        assert_eq!(
+            child.try_wait().expect("it can be asked"),
+            None,
+            "it is over already"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut other = read(&originals.join("a.mp4"));
+    *other.last_mut().expect("bytes") ^= 1;
+    server.put("archive/in/a.mp4", &other);
+    let output = child.wait_with_output().expect("it ends");
+    let ended = Run::of(&output);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.contains("has changed while it was read"),
+        "{ended:?}"
+    );
+    assert_eq!(server.keys("archive"), ["in/a.mp4"]);
+    assert_eq!(server.uploads("archive"), [""; 0]);
 }
