@@ -418,6 +418,19 @@ mod with_credentials {
             assert_eq!(std::fs::read(&output).expect("it is there"), b"old");
             std::fs::remove_file(&output).expect("it is there");
         }
+        // Whose offsets of 32 bits would no longer fit.
+        let large = std::fs::File::create(&garbage).expect("it can be written");
+        large.set_len((1 << 32) - 9).expect("a file with a hole");
+        let error = identity
+            .sign(
+                &statement,
+                Format::Mp4,
+                &garbage,
+                &place.at("out.mp4"),
+                true,
+            )
+            .expect_err("it has no room");
+        assert!(error.to_string().contains("under 4 GiB"), "{error}");
         assert_eq!(names(place.folder.path()), ["garbage", "signer.pem"]);
     }
 

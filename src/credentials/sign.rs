@@ -17,6 +17,9 @@ use crate::redact::Style;
 /// A larger output is copied through a file without a name, a smaller one through memory; in MiB.
 const IN_MEMORY: u64 = 64;
 
+/// What a statement may add to a file, with room to spare, in bytes.
+const ADDED: u64 = 1 << 20;
+
 /// Has this process make temporary files in `folder`, where it may write, instead of the system's folder. Only the first call counts.
 pub fn temporary_files_in(folder: &Path) {
     let _ = tempfile::env::override_temp_dir(folder);
@@ -35,7 +38,19 @@ impl Identity {
         to: &Path,
         overwrite: bool,
     ) -> Result<()> {
-        let mut source = File::open(from).map_err(|error| Error::io(from, "reading", error))?;
+        let reading = |error| Error::io(from, "reading", error);
+        let mut source = File::open(from).map_err(reading)?;
+        let length = source.metadata().map_err(reading)?.len();
+        // The statement goes before the pictures, whose offsets may have 32 bits.
+        if format != Format::Jpeg
+            && length <= u64::from(u32::MAX)
+            && length + ADDED > u64::from(u32::MAX)
+        {
+            return Err(Error::media(
+                to.display().to_string(),
+                "it could not be signed, so it was not kept: it is so little under 4 GiB that a statement has no room; use another quality",
+            ));
+        }
         let partial = PartialFile::create(to, overwrite)?;
         let mut signed = OpenOptions::new()
             .read(true)

@@ -9,6 +9,8 @@ use super::chain::{cut, damaged};
 const SYNC: u8 = 0x47;
 /// Bytes of a packet itself.
 const PACKET: usize = 188;
+/// Streams below are tables, which a recording begins with. Files put behind each other count anew from there on.
+const TABLES: u16 = 0x20;
 /// The stream of packets that only fill, and count nothing.
 const NULL: u16 = 0x1fff;
 
@@ -101,8 +103,12 @@ impl Counts {
         // A packet may be sent twice; without a payload it does not count on.
         let same = count == last && (!filled || !repeated);
         let next = filled && count == (last + 1) & 0x0f;
+        let goes_on = told || same || next;
+        if !goes_on && stream < TABLES {
+            self.0.clear();
+        }
         self.0.insert(stream, (count, filled && count == last));
-        told || same || next
+        goes_on || stream < TABLES
     }
 }
 
@@ -158,6 +164,11 @@ mod tests {
         let mut clock = last.to_vec();
         (clock[3], clock[4], clock[5]) = (clock[3] & 0x0f | 0x20, 183, 0);
         assert_eq!(with(&clock), None, "without a payload");
+
+        let table = |count: u8| [&[SYNC, 0, 0, 0x10 | count][..], &[7; PACKET - 4]].concat();
+        let joined = [&table(5)[..], &whole, &table(0), &whole].concat();
+        assert_eq!(check(&joined), None, "two files in one");
+        assert!(check(&[&whole[..], &whole].concat()).is_some());
 
         let mut missing = whole.clone();
         missing.drain(2 * PACKET..3 * PACKET);
