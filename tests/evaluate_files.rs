@@ -273,6 +273,14 @@ fn pictures_are_measured_by_run_results_and_redacted_version() {
     run(command.args(["--style", "fill"])).succeeded();
     let redacted = folder.path().join("redacted");
     assert_eq!(names(&redacted), ["a.png", "c.png", "more/b.png"]);
+    // What is a file must be one, and a folder a folder.
+    let picture = pictures.join("a.png");
+    evaluate(&picture, &truth, &[]).failed(&["a.png", "one picture"]);
+    let version = picture.to_str().expect("UTF-8");
+    evaluate(&pictures, &truth, &["--redacted", version]).failed(&["a.png", "it is a file"]);
+    let clip = Clip::new(scene()).write(folder.path(), "clip.mp4");
+    let version = pictures.to_str().expect("UTF-8");
+    evaluate(&clip, &as_csv, &["--redacted", version]).failed(&["it is a folder"]);
     let against = |other: &Path| {
         let other = other.to_str().expect("UTF-8");
         evaluate(&pictures, &truth, &["--redacted", other])

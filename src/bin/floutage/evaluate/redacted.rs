@@ -52,6 +52,12 @@ fn add(
 }
 
 fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
+    if path.is_dir() {
+        bail!(
+            "{}: it is a folder; the version of a video is a file",
+            path.display()
+        );
+    }
     if !path.is_file() {
         bail!("{}: there is no such file", path.display());
     }
@@ -113,6 +119,12 @@ fn warn(path: &Path, found: &OutOfStep, frames: u64) {
 }
 
 fn pictures(subject: &Subject, pictures: &Pictures, folder: &Path) -> Result<Evaluation> {
+    if folder.is_file() {
+        bail!(
+            "{}: it is a file; the version of a folder is a folder with pictures of the same names",
+            folder.display()
+        );
+    }
     if !folder.is_dir() {
         bail!("{}: there is no such folder", folder.display());
     }

@@ -13,6 +13,7 @@ use floutage::media::regions::{Found, find_regions};
 use floutage::redact::{Region, Settings};
 
 use super::STOP;
+use crate::redact::plan;
 use crate::say;
 
 /// What is measured.
@@ -42,6 +43,12 @@ impl Subject {
             }
             Kind::Pictures(pictures)
         } else if input.is_file() {
+            if plan::kind(input)? == plan::Kind::Picture {
+                bail!(
+                    "{}: it is one picture; name its folder, and a truth in COCO's JSON",
+                    input.display()
+                );
+            }
             Kind::Video(Truth::read_as(truth, class)?)
         } else {
             bail!("{}: there is no such file or folder", input.display());
