@@ -98,6 +98,17 @@ impl Thumbnail {
         }
     }
 
+    /// True when this frame shows the view of `before` where it was. Any doubt is a no: what goes by it may leave a frame unseen, so a
+    /// cut that [`change_from`](Self::change_from) takes for nothing, or one by way of black, must not pass.
+    pub fn same_view(&self, before: &Self) -> bool {
+        let flat = |it: &Self| it.correlation(it, (0, 0)).is_none();
+        (self.width, self.height) == (before.width, before.height)
+            && match self.correlation(before, (0, 0)) {
+                Some(found) => found >= SAME,
+                None => flat(self) && flat(before),
+            }
+    }
+
     /// Correlation, -1 to 1, of this thumbnail with `before` moved by `shift` cells; None when either shows nothing where
     /// they overlap.
     fn correlation(&self, before: &Self, (dx, dy): (isize, isize)) -> Option<f32> {
@@ -202,6 +213,9 @@ mod tests {
             );
         }
         let black = thumbnail(1, (0, 0), 0.0);
+        assert!(!before.same_view(&black) && !black.same_view(&before));
+        assert!(black.same_view(&black) && before.same_view(&before));
+        assert!((2..60).all(|seed| !thumbnail(seed, (0, 0), 1.0).same_view(&before)));
         assert_eq!(black.change_from(&before), Change::Still);
         assert_eq!(before.change_from(&black), Change::Still);
     }

@@ -14,7 +14,7 @@ use crate::detect::{
 use crate::gst::burst::{Burst, Due};
 use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
-use crate::track::scene::{Change, Thumbnail};
+use crate::track::scene::Thumbnail;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -79,7 +79,7 @@ impl Turn {
         length: gst::ClockTime,
     ) -> bool {
         let same = match (&view, &self.view) {
-            (Some(now), Some(before)) => now.change_from(before) == Change::Still,
+            (Some(now), Some(before)) => now.same_view(before),
             _ => false,
         };
         self.view = view;
