@@ -25,9 +25,12 @@ const CHROMA: f32 = 0.35;
 
 type Map = [f32; 4];
 
-/// `original` with luma as `version`, of the same size, has it where nothing was redacted; None when the colours of both agree, or no one
-/// map explains what differs.
+/// `original` with luma as `version` has it where nothing was redacted; None when the colours of both agree, no one map explains
+/// what differs, or they differ in size.
 pub fn in_colours_of(original: &Luma, version: &Luma) -> Option<Luma> {
+    if original.size() != version.size() {
+        return None;
+    }
     let chroma = original.chroma()?;
     let half = original.chroma_size();
     let planes = [

@@ -116,6 +116,11 @@ impl Evaluation {
         (self.with_areas > 0).then(|| self.false_areas.map(|areas| areas as f64 / frames))
     }
 
+    /// True when frames out of step make the figures too good. One or two may be chance, and change little.
+    pub fn is_out_of_step(&self) -> bool {
+        self.out_of_step > 2
+    }
+
     /// Share of what is outside all boxes of the truth that was altered, 0 to 1.
     pub fn over_redaction(&self) -> f64 {
         self.outside.0 as f64 / self.outside.1.max(1) as f64

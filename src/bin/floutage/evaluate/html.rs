@@ -76,7 +76,7 @@ fn one(evaluation: &Evaluation) -> Markup {
         "frames"
     };
     html! {
-        @if evaluation.out_of_step > 2 {
+        @if evaluation.is_out_of_step() {
             p.warning {
                 (evaluation.out_of_step) " of " (evaluation.frames) " frames show another time of the original. All that moves counts as "
                 "redacted in them: the figures are too good."

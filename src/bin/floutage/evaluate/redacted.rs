@@ -69,9 +69,7 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
         // Both are asked, so that a file that cannot be read says so itself.
         match (originals.next().transpose()?, others.next().transpose()?) {
             (Some(mut original), Some(other)) => {
-                if original.size() == other.size()
-                    && let Some(mapped) = in_colours_of(&original, &other)
-                {
+                if let Some(mapped) = in_colours_of(&original, &other) {
                     original = mapped;
                 }
                 alignment.add(&original, &other);
@@ -96,11 +94,10 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
     }
     subject.check_length(evaluation.frames as usize)?;
     if let Some(found) = alignment.finish() {
-        // One or two may be chance, and change little.
-        if found.frames > 2 {
+        evaluation.out_of_step = found.frames;
+        if evaluation.is_out_of_step() {
             warn(path, &found, evaluation.frames);
         }
-        evaluation.out_of_step = found.frames;
     }
     Ok(evaluation)
 }
