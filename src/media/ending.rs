@@ -1,7 +1,7 @@
 //! How long the last picture is shown: what a player needs so as not to leave it out.
 //!
 //! Parsers guess durations from the coded frame rate, which says nothing where the rate varies. MP4 states the
-//! length of the whole track, and players cut what lies behind it.
+//! length of the whole track, and players cut what lies behind it. And what becomes of a video without pictures.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +61,28 @@ pub fn keep_end(pad: &gst::Pad, container: Container, counters: Arc<Counters>, g
             buffer.make_mut().set_duration(duration);
         }
         Ok(gst::PadProbeReturn::Ok)
+    });
+}
+
+/// Keeps the end of a video without a single encoded picture from the muxer behind `pad`, and tells the pipeline of it.
+///
+/// There is nothing to write. Such an end comes after an encoder's refusal too, while the pipeline is being stopped, and MP4's
+/// muxer would begin the file then and complain that it has no caps.
+pub fn end_without_pictures(pad: &gst::Pad, counters: Arc<Counters>, guard: &Arc<Guard>) {
+    let own = guard.clone();
+    guard.probe(pad, gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let ends = info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos);
+        if !ends || counters.encoded.load(Ordering::Relaxed) > 0 {
+            return Ok(gst::PadProbeReturn::Ok);
+        }
+        if let Some(pipeline) = own.pipeline() {
+            let message = gst::message::Eos::builder().src(&pipeline).build();
+            // A bus that takes no more messages belongs to a pipeline that is stopped.
+            let _ = pipeline.post_message(message);
+        }
+        Ok(gst::PadProbeReturn::Handled)
     });
 }
 

@@ -227,6 +227,7 @@ impl Pipeline {
                         let sink = target.sink()?;
                         let coded = pad(&chain[chain.len() - 1], "src")?;
                         super::ending::keep_end(&coded, *container, counters.clone(), &guard);
+                        super::ending::end_without_pictures(&coded, counters.clone(), &guard);
                         if *keep {
                             // Coded pictures wait here for late sound: waiting at the muxer would stop the
                             // demuxer, which then never comes to the sound.
