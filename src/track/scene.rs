@@ -1,7 +1,8 @@
 //! What happened between two frames: nothing much, the camera moved, or another scene began.
 //!
 //! Frames are compared as thumbnails of brightness by their normalised cross-correlation, which does not mind changes
-//! of exposure: J. P. Lewis, *Fast Normalized Cross-Correlation*, 1995.
+//! of exposure: J. P. Lewis, *Fast Normalized Cross-Correlation*, 1995. Whether it is the same scene where frames fit badly, their details
+//! decide: large bright and dark areas of any two scenes fit each other at some shift.
 
 use crate::frame::Frame;
 
@@ -14,11 +15,18 @@ const SAMPLES: usize = 4;
 const REACH: (isize, isize) = (20, 10);
 /// Correlation from which two frames count as the same view.
 const SAME: f32 = 0.8;
-/// Correlation below which, however shifted, a frame belongs to another scene. A scene that is taken for the same one
-/// costs little, one that is taken for another ends tracks: so this is low.
+/// Correlation below which, however shifted, a frame belongs to another scene. The same scene taken for another one ends tracks and may
+/// leave a region open, another one taken for the same covers too much for some frames: so this is low.
 const OTHER: f32 = 0.35;
+/// The same for details. Of 900 pairs of frames of different clips 99 % were under .23; frames that follow each other, also those of a fast pan or
+/// of a lorry that fills the picture, were over .38.
+const OTHER_DETAILS: f32 = 0.25;
 /// Standard deviation of brightness below which a thumbnail shows nothing that could be compared.
 const FLAT: f32 = 1.5;
+/// The same for details, which consist of the sensor's noise below it.
+const FLAT_DETAILS: f32 = 3.0;
+/// Cells on each side whose mean is taken off for the details.
+const AROUND: usize = 2;
 
 /// What happened between two frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,75 +77,126 @@ impl Thumbnail {
 
     /// What happened from `before` to this frame.
     pub fn change_from(&self, before: &Self) -> Change {
-        if (self.width, self.height) != (before.width, before.height) {
+        if !self.is_as_large_as(before) {
             return Change::Cut;
         }
-        let Some(here) = self.correlation(before, (0, 0)) else {
+        let Some(here) = correlation(&self.cells, &before.cells, (0, 0), FLAT) else {
             return Change::Still;
         };
         if here >= SAME {
             return Change::Still;
         }
-        let mut best = (here, (0, 0));
-        for dy in -REACH.1..=REACH.1 {
-            for dx in -REACH.0..=REACH.0 {
-                if let Some(found) = self.correlation(before, (dx, dy))
-                    && found > best.0
-                {
-                    best = (found, (dx, dy));
-                }
-            }
-        }
-        match best {
-            (found, _) if found < OTHER => Change::Cut,
-            (found, shift) if shift != (0, 0) && found >= SAME.min(here + 0.2) => Change::Moved(
+        let (found, shift) = best_fit(&self.cells, &before.cells, FLAT).unwrap_or((here, (0, 0)));
+        let other = || {
+            best_fit(&details(&self.cells), &details(&before.cells), FLAT_DETAILS)
+                .is_some_and(|(found, _)| found < OTHER_DETAILS)
+        };
+        if found < OTHER || found < SAME && other() {
+            Change::Cut
+        } else if shift != (0, 0) && found >= SAME.min(here + 0.2) {
+            Change::Moved(
                 (shift.0 * self.width as isize) as f32 / COLUMNS as f32,
                 (shift.1 * self.height as isize) as f32 / ROWS as f32,
-            ),
-            _ => Change::Still,
+            )
+        } else {
+            Change::Still
         }
     }
 
     /// True when this frame shows the view of `before` where it was. Any doubt is a no: what goes by it may leave a frame unseen, so a
     /// cut that [`change_from`](Self::change_from) takes for nothing, or one by way of black, must not pass.
     pub fn same_view(&self, before: &Self) -> bool {
-        let flat = |it: &Self| it.correlation(it, (0, 0)).is_none();
-        (self.width, self.height) == (before.width, before.height)
-            && match self.correlation(before, (0, 0)) {
+        self.is_as_large_as(before)
+            && match correlation(&self.cells, &before.cells, (0, 0), FLAT) {
                 Some(found) => found >= SAME,
-                None => flat(self) && flat(before),
+                None => self.is_flat() && before.is_flat(),
             }
     }
 
-    /// Correlation, -1 to 1, of this thumbnail with `before` moved by `shift` cells; None when either shows nothing where
-    /// they overlap.
-    fn correlation(&self, before: &Self, (dx, dy): (isize, isize)) -> Option<f32> {
-        let (from_x, to_x) = (dx.max(0) as usize, COLUMNS - (-dx).max(0) as usize);
-        let (from_y, to_y) = (dy.max(0) as usize, ROWS - (-dy).max(0) as usize);
-        let length = to_x - from_x;
-        let mut sums = [0f32; 5];
-        for y in from_y..to_y {
-            let a = &self.cells[y * COLUMNS + from_x..][..length];
-            let start = (y as isize - dy) as usize * COLUMNS + (from_x as isize - dx) as usize;
-            let b = &before.cells[start..][..length];
-            let mut row = [0f32; 5];
-            for (&a, &b) in a.iter().zip(b) {
-                for (sum, term) in row.iter_mut().zip([a, b, a * a, b * b, a * b]) {
-                    *sum += term;
-                }
-            }
-            for (sum, row) in sums.iter_mut().zip(row) {
-                *sum += row;
-            }
-        }
-        let count = (length * (to_y - from_y)) as f32;
-        let [a, b, aa, bb, ab] = sums.map(|sum| sum / count);
-        let (va, vb) = (aa - a * a, bb - b * b);
-        if va < FLAT * FLAT || vb < FLAT * FLAT {
-            return None;
-        }
-        Some((ab - a * b) / (va * vb).sqrt())
+    fn is_as_large_as(&self, other: &Self) -> bool {
+        (self.width, self.height) == (other.width, other.height)
     }
+
+    /// True when it shows nothing that could be compared.
+    fn is_flat(&self) -> bool {
+        correlation(&self.cells, &self.cells, (0, 0), FLAT).is_none()
+    }
+}
+
+/// The view of a stream of frames, in order.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The last frame that showed something: a cut by way of black is one from there.
+    last: Option<Thumbnail>,
+}
+
+impl View {
+    /// What happened between the frame before and `frame`; what happened while nothing could be seen, when something can be again.
+    pub fn next(&mut self, frame: Thumbnail) -> Change {
+        let change = self
+            .last
+            .as_ref()
+            .map_or(Change::Still, |before| frame.change_from(before));
+        if change == Change::Cut || self.last.is_none() || !frame.is_flat() {
+            self.last = Some(frame);
+        }
+        change
+    }
+}
+
+/// What of `cells` differs from the mean around it.
+fn details(cells: &[f32]) -> Vec<f32> {
+    let mean = |values: &[f32], step: usize, at: usize, count: usize| {
+        let start = at.saturating_sub(AROUND).min(count - 2 * AROUND - 1);
+        let sum: f32 = (start..=start + 2 * AROUND)
+            .map(|at| values[at * step])
+            .sum();
+        sum / (2 * AROUND + 1) as f32
+    };
+    let across: Vec<f32> = (0..COLUMNS * ROWS)
+        .map(|at| mean(&cells[at / COLUMNS * COLUMNS..], 1, at % COLUMNS, COLUMNS))
+        .collect();
+    (0..COLUMNS * ROWS)
+        .map(|at| cells[at] - mean(&across[at % COLUMNS..], COLUMNS, at / COLUMNS, ROWS))
+        .collect()
+}
+
+/// The highest correlation of `here` with `before` at any shift in reach, and that shift; None when there is none.
+fn best_fit(here: &[f32], before: &[f32], flat: f32) -> Option<(f32, (isize, isize))> {
+    (-REACH.1..=REACH.1)
+        .flat_map(|dy| (-REACH.0..=REACH.0).map(move |dx| (dx, dy)))
+        .filter_map(|shift| Some((correlation(here, before, shift, flat)?, shift)))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+}
+
+/// Correlation, -1 to 1, of the cells `here` with `before` moved by `shift` cells; None when either varies by less than `flat` (standard
+/// deviation) where they overlap.
+fn correlation(here: &[f32], before: &[f32], (dx, dy): (isize, isize), flat: f32) -> Option<f32> {
+    let (from_x, to_x) = (dx.max(0) as usize, COLUMNS - (-dx).max(0) as usize);
+    let (from_y, to_y) = (dy.max(0) as usize, ROWS - (-dy).max(0) as usize);
+    let length = to_x - from_x;
+    let mut sums = [0f32; 5];
+    for y in from_y..to_y {
+        let a = &here[y * COLUMNS + from_x..][..length];
+        let start = (y as isize - dy) as usize * COLUMNS + (from_x as isize - dx) as usize;
+        let b = &before[start..][..length];
+        let mut row = [0f32; 5];
+        for (&a, &b) in a.iter().zip(b) {
+            for (sum, term) in row.iter_mut().zip([a, b, a * a, b * b, a * b]) {
+                *sum += term;
+            }
+        }
+        for (sum, row) in sums.iter_mut().zip(row) {
+            *sum += row;
+        }
+    }
+    let count = (length * (to_y - from_y)) as f32;
+    let [a, b, aa, bb, ab] = sums.map(|sum| sum / count);
+    let (va, vb) = (aa - a * a, bb - b * b);
+    if va < flat * flat || vb < flat * flat {
+        return None;
+    }
+    Some((ab - a * b) / (va * vb).sqrt())
 }
 
 #[cfg(test)]
@@ -218,5 +277,52 @@ mod tests {
         assert!((2..60).all(|seed| !thumbnail(seed, (0, 0), 1.0).same_view(&before)));
         assert_eq!(black.change_from(&before), Change::Still);
         assert_eq!(before.change_from(&black), Change::Still);
+    }
+
+    #[test]
+    fn a_cut_by_way_of_black_is_one_and_darkness_alone_is_not() {
+        let (one, other) = (thumbnail(1, (0, 0), 1.0), thumbnail(2, (0, 0), 1.0));
+        let black = thumbnail(1, (0, 0), 0.0);
+        let changes = |frames: &[&Thumbnail]| {
+            let mut view = View::default();
+            let next = |frame: &&Thumbnail| view.next((*frame).clone());
+            frames.iter().map(next).collect::<Vec<_>>()
+        };
+        let [still, cut] = [Change::Still, Change::Cut];
+        assert_eq!(
+            changes(&[&one, &black, &black, &one, &other]),
+            [still, still, still, still, cut]
+        );
+        assert_eq!(
+            changes(&[&black, &one, &black, &other, &other]),
+            [still, still, still, cut, still]
+        );
+    }
+
+    #[test]
+    fn noise_in_the_dark_is_no_cut() {
+        let mut hash = 1u32;
+        let mut noisy = || {
+            let mut luma = Vec::with_capacity(SIZE.0 * SIZE.1);
+            for at in 0..SIZE.0 * SIZE.1 {
+                hash = hash.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // A slope from 20 to 28, and noise of a standard deviation of 7.
+                luma.push((20 + at % SIZE.0 / 80 + (hash >> 24) as usize % 25) as u8);
+            }
+            let chroma = vec![128; SIZE.0 / 2 * SIZE.1 / 2];
+            let planes: [&[u8]; 3] = [&luma, &chroma, &chroma];
+            let strides = [SIZE.0, SIZE.0 / 2, SIZE.0 / 2];
+            let frame = Frame::new(
+                PixelFormat::I420,
+                SIZE.0,
+                SIZE.1,
+                Colour::default(),
+                &planes,
+                &strides,
+            );
+            Thumbnail::new(&frame.unwrap())
+        };
+        let before = noisy();
+        assert!((0..20).all(|_| noisy().change_from(&before) == Change::Still));
     }
 }

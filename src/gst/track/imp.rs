@@ -11,7 +11,7 @@ use gst_base::subclass::prelude::*;
 
 use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
-use crate::track::scene::{Change, Thumbnail};
+use crate::track::scene::{Change, View};
 use crate::track::window::{Item, Window};
 use crate::track::{Settings, TrackState, Tracker};
 
@@ -44,7 +44,7 @@ struct State {
     info: Option<gst_video::VideoInfo>,
     tracker: Tracker,
     window: Window<Held, gst::Event>,
-    view: Option<Thumbnail>,
+    view: View,
     last: Option<gst::ClockTime>,
     stats: Stats,
 }
@@ -55,7 +55,7 @@ impl State {
             info: None,
             tracker: Tracker::new(settings)?,
             window: Window::new(settings.look_ahead),
-            view: None,
+            view: View::default(),
             last: None,
             stats: Stats::default(),
         })
@@ -72,13 +72,7 @@ impl State {
         let Some(info) = &self.info else {
             return Change::Still;
         };
-        let view = video::thumbnail(info, buffer);
-        let change = match (&view, &self.view) {
-            (Some(now), Some(before)) => now.change_from(before),
-            _ => Change::Still,
-        };
-        self.view = view.or(self.view.take());
-        change
+        video::thumbnail(info, buffer).map_or(Change::Still, |frame| self.view.next(frame))
     }
 
     fn take_in(&mut self, buffer: gst::Buffer) {
