@@ -348,6 +348,9 @@ fn every_option_refuses_what_it_cannot_take() {
         ("picture-quality", "0", "1"),
         ("picture-quality", "101", "100"),
         ("audio", "loud", "keep"),
+        ("detect-every", "31", "30"),
+        // Of what `redact_with` says, no frame waits.
+        ("detect-every", "2", "at most 1 with a look-ahead of 0"),
     ] {
         let mut command = redact_with("marker-detector");
         command

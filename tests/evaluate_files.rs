@@ -453,9 +453,17 @@ fn wrong_files_are_named_with_what_is_wrong() {
     );
     with("--redacted", &good, &["good.csv"]);
     let shorter = Clip::new(Scene::new(320, 240, 12)).write(folder.path(), "shorter.mp4");
-    with("--redacted", &shorter, &["clip.mp4", "16 frames", "12"]);
+    with(
+        "--redacted",
+        &shorter,
+        &["shorter.mp4: it has 12 frames", "clip.mp4, has 16"],
+    );
     let longer = Clip::new(Scene::new(320, 240, 20)).write(folder.path(), "longer.mp4");
-    with("--redacted", &longer, &["longer.mp4", "20 frames", "16"]);
+    with(
+        "--redacted",
+        &longer,
+        &["longer.mp4: it has 20 frames", "clip.mp4, has 16"],
+    );
     let smaller = Clip::new(Scene::new(160, 120, FRAMES)).write(folder.path(), "smaller.mp4");
     with(
         "--redacted",
@@ -480,4 +488,8 @@ fn wrong_files_are_named_with_what_is_wrong() {
             .any(|name| name.contains("new.html"))
     );
     with("--html", &clip, &["clip.mp4", ".html"]);
+    let nowhere = path("nowhere").join("new.html");
+    let arguments = ["--html", nowhere.to_str().expect("UTF-8")];
+    let said = evaluate(&clip, &good, &arguments).failed(&["nowhere/new.html", "No such file"]);
+    assert!(!said.stderr.contains("partial"), "{}", said.stderr);
 }

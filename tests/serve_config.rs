@@ -47,6 +47,10 @@ fn every_mistake_is_told_by_key_value_and_line() {
             &["line 2", "input-size = 33", "multiple of 32"],
         ),
         (
+            format!("{CAMERA}[camera.detect]\ndetect-every = 7\n"),
+            &["line 5", "detect-every = 7", "at most 6", "look-ahead of 5"],
+        ),
+        (
             format!("[encode]\ncodec = \"vp9\"\n{CAMERA}"),
             &["line 2", "codec = vp9", "h264 or h265"],
         ),

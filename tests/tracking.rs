@@ -197,6 +197,20 @@ fn left_out_frames_follow_from_the_others_and_are_filled_without_a_tracker() {
 }
 
 #[test]
+fn frames_left_out_beyond_the_look_ahead_are_warned_of() {
+    for (every, look_ahead, warns) in [(3, 2, false), (3, 1, true), (1, 0, false)] {
+        let bin = bin(look_ahead, 0, |_| Some(true));
+        bin.set_property("detect-every", every as u32);
+        let bus = gst::Bus::new();
+        bin.set_bus(Some(&bus));
+        bin.set_state(gst::State::Paused).expect("it starts");
+        let warning = bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert_eq!(warning.is_some(), warns, "{every} {look_ahead}");
+        bin.set_state(gst::State::Null).expect("it stops");
+    }
+}
+
+#[test]
 fn a_change_of_view_is_analysed_at_once() {
     let script: Script = |_| Some(true);
     let bin = bin(2, 2, script);

@@ -115,7 +115,8 @@ impl PartialFile {
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(|source| Error::io(&path, "creating", source))?;
+            // Of the file that was asked for: nobody knows the partial one.
+            .map_err(|source| Error::io(final_path, "creating", source))?;
         // Another run may have come between; file systems without locks are left to the check at the end.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(busy(&path));

@@ -110,6 +110,21 @@ impl Tracking {
         }
         self.settings.validate()
     }
+
+    /// Checks that what appears between two analysed frames is found before those are let go.
+    ///
+    /// Errors: [`Error::Setting`] that says what would do.
+    pub fn check_cover(&self) -> Result<()> {
+        let look_ahead = self.settings.look_ahead;
+        if self.detect_every as usize <= look_ahead + 1 {
+            return Ok(());
+        }
+        let allowed = format!(
+            "at most {} with a look-ahead of {look_ahead} frames: what appears between two analysed frames would show until the next one",
+            look_ahead + 1
+        );
+        Err(Error::setting("detect-every", self.detect_every, allowed))
+    }
 }
 
 /// Where redacted video goes.
@@ -205,11 +220,14 @@ impl Pipeline {
                 let redactor: FloutageBin = glib::Object::new();
                 redactor.detect().set_detector(detector.clone());
                 let mut settings = (*settings).clone();
-                // What is only measured shows nobody.
-                settings.accept_reversible |=
-                    !matches!(target, Target::File(..) | Target::Object(..));
-                redactor.redact().set_settings(settings)?;
                 tracking.validate()?;
+                if matches!(target, Target::File(..) | Target::Object(..)) {
+                    tracking.check_cover()?;
+                } else {
+                    // What is only measured shows nobody.
+                    settings.accept_reversible = true;
+                }
+                redactor.redact().set_settings(settings)?;
                 redactor.track().set_settings(tracking.settings)?;
                 redactor.set_property("detect-every", tracking.detect_every);
                 redactor.set_property("draw", draw);

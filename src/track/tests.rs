@@ -74,6 +74,29 @@ fn walk(index: usize, speed: (f32, f32), side: f32) -> BBox {
     BBox::from_centre(320.0 + speed.0 * t, 180.0 + speed.1 * t, side, side * 1.3)
 }
 
+#[test]
+fn three_detections_far_apart_show_a_motion_as_well_as_many() {
+    let script: Script = (0..40)
+        .map(|index| {
+            let bbox = walk(index, (1.0, 0.0), 40.0);
+            let found = if index <= 20 {
+                vec![face(bbox, true)]
+            } else {
+                Vec::new()
+            };
+            (index % 10 == 0).then_some(found)
+        })
+        .collect();
+    let regions = run(settings(12, 12), &script);
+    for (index, regions) in regions.iter().enumerate().take(33) {
+        let truth = walk(index, (1.0, 0.0), 40.0);
+        assert!(covered(&truth, regions) >= 0.9, "{index}: {regions:?}");
+    }
+    let last = regions[32][0];
+    assert_eq!(last.state, TrackState::Held);
+    assert!(last.bbox.width() <= 1.7 * 40.0, "{last:?}");
+}
+
 proptest! {
     #[test]
     fn misses_up_to_the_look_ahead_leak_nothing(

@@ -32,8 +32,9 @@ const LEAST_GROWTH: f32 = 0.05;
 const MOST_GROWTH: f32 = 2.0;
 /// Likewise between two detections, by the distance to the nearer one.
 const GAP_GROWTH: f32 = 0.04;
-/// Detections from which the motion of a new track is read.
+/// Detections from which the motion of a new track is read: those of so many steps, and so many at least, for they may be far apart.
 const FIRST_STEPS: f32 = 8.0;
+const FIRST: usize = 3;
 /// Dilation of an expected region that must touch the picture for it to be in it still, or already.
 const NEAR: f32 = 0.5;
 /// Longest time between two frames that counts, in steps: after a longer one motion says nothing more.
@@ -72,8 +73,9 @@ struct Track {
     known: Motion,
     /// Detections in order; at least one.
     seen: VecDeque<Seen>,
-    /// How many there were, those forgotten included.
+    /// How many there were, those forgotten included, and the steps from the first to the last of them.
     count: usize,
+    length: f32,
 }
 
 impl Track {
@@ -92,6 +94,7 @@ impl Track {
         self.known = self.motion;
         self.confirmed |= seen.certainty == Certainty::Confident;
         self.count += 1;
+        self.length += seen.step - self.last().step;
         self.seen.push_back(seen);
     }
 
@@ -126,9 +129,9 @@ impl Track {
             }
             (None, Some(first)) if first.frame - frame <= settings.look_ahead as u64 => {
                 let steps = first.step - step;
-                let (bbox, count) = self.backwards(first, steps);
+                let (bbox, trust) = self.backwards(first, steps);
                 bbox.dilate(NEAR).clip(width, height)?;
-                Some((grow(bbox, steps, count), TrackState::Anticipated))
+                Some((grow(bbox, steps, trust), TrackState::Anticipated))
             }
             (Some(last), None) if frame - last.frame <= settings.hold as u64 => {
                 let steps = step - last.step;
@@ -136,19 +139,32 @@ impl Track {
                 motion.predict(steps);
                 let bbox = motion.bbox();
                 bbox.dilate(NEAR).clip(width, height)?;
-                Some((grow(bbox, steps, self.count), TrackState::Held))
+                Some((grow(bbox, steps, self.trust()), TrackState::Held))
             }
             _ => None,
         }
     }
 
-    /// Where the region was `steps` before its `first` detection, by the motion it shows afterwards, and how many detections
-    /// show it.
-    fn backwards(&self, first: &Seen, steps: f32) -> (BBox, usize) {
+    /// How much of the velocity that all detections show is to be believed.
+    fn trust(&self) -> f32 {
+        let count = self.count as f32;
+        // As if they came at even intervals.
+        let interval = self.length / (count - 1.0).max(1.0);
+        trust(interval * interval * count * (count * count - 1.0) / 12.0)
+    }
+
+    /// Where the region was `steps` before its `first` detection, by the motion it shows afterwards, and how much of that is
+    /// believed.
+    fn backwards(&self, first: &Seen, steps: f32) -> (BBox, f32) {
+        let early = |&(index, seen): &(usize, &Seen)| {
+            index < FIRST || seen.step - first.step <= FIRST_STEPS
+        };
         let start = self
             .seen
             .iter()
-            .filter(|seen| seen.step - first.step <= FIRST_STEPS);
+            .enumerate()
+            .filter(early)
+            .map(|(_, seen)| seen);
         let (mut count, mut sums) = (0f32, [0f32; 6]);
         for seen in start {
             let t = seen.step - first.step;
@@ -161,9 +177,10 @@ impl Track {
         }
         let [t, x, y, tt, tx, ty] = sums.map(|sum| sum / count.max(1.0));
         let spread = tt - t * t;
+        let trust = trust(spread * count);
         let slope = |cross: f32, mean: f32| {
             if spread > 1e-3 {
-                trust(count as usize) * (cross - t * mean) / spread
+                trust * (cross - t * mean) / spread
             } else {
                 0.0
             }
@@ -172,22 +189,21 @@ impl Track {
         let bbox = first
             .bbox
             .scale_translate(1.0, 1.0, -vx * steps, -vy * steps);
-        (bbox, count as usize)
+        (bbox, trust)
     }
 }
 
-/// How much of the velocity that `count` detections in a row show is to be believed, 0 to 1: the variance of usual speeds
-/// against that of a fitted line's slope.
-fn trust(count: usize) -> f32 {
-    let count = count as f32;
+/// How much of the velocity that detections show is to be believed, 0 to 1: the variance of usual speeds against that of a fitted
+/// line's slope. `spread` is the sum of squares of the detections' distances in time, in steps, from their mean.
+fn trust(spread: f32) -> f32 {
     let usual = USUAL_SPEED * USUAL_SPEED;
-    let slope = 12.0 * JITTER * JITTER / (count * (count * count - 1.0)).max(1e-6);
+    let slope = JITTER * JITTER / spread.max(1e-6);
     usual / (usual + slope)
 }
 
-/// `bbox` with the uncertainty of `steps` without a detection, after `count` detections.
-fn grow(bbox: BBox, steps: f32, count: usize) -> BBox {
-    let unknown = USUAL_SPEED * (1.0 - trust(count)).sqrt();
+/// `bbox` with the uncertainty of `steps` without a detection, where a velocity is known that is to be believed by `trust`.
+fn grow(bbox: BBox, steps: f32, trust: f32) -> BBox {
+    let unknown = USUAL_SPEED * (1.0 - trust).sqrt();
     let growth = (2.0 * CAUTION * unknown).max(LEAST_GROWTH);
     bbox.dilate((growth * steps).min(MOST_GROWTH))
 }
@@ -438,6 +454,7 @@ impl Tracker {
                     certainty,
                 }]),
                 count: 1,
+                length: 0.0,
             });
             self.next_track += 1;
         }

@@ -59,6 +59,23 @@ impl FloutageBin {
             .unwrap_or(self.redact.upcast_ref())
     }
 
+    /// Whoever sets properties one by one cannot be refused one; so a warning, where the program refuses.
+    fn warn_of_gaps(&self) {
+        let every: u32 = self.detect.property(settings::DETECT_EVERY);
+        let look_ahead: u32 = self.track.property("look-ahead");
+        if every > look_ahead.saturating_add(1) {
+            gst::element_imp_warning!(
+                self,
+                gst::LibraryError::Settings,
+                [
+                    "what appears between two analysed frames shows until the next one: detect-every is {every}, which \
+                     needs a look-ahead of {} at least, not {look_ahead}",
+                    every - 1
+                ]
+            );
+        }
+    }
+
     fn assemble(&self) -> Result<(), glib::BoolError> {
         let bin = self.obj();
         let queue = gst::ElementFactory::make("queue")
@@ -158,6 +175,16 @@ impl ElementImpl for FloutageBin {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         settings::pad_templates()
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            self.warn_of_gaps();
+        }
+        self.parent_change_state(transition)
     }
 }
 

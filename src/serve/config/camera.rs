@@ -117,6 +117,7 @@ impl Detect {
             detect_every: self.detect_every.unwrap_or(1),
         };
         tracking.validate()?;
+        tracking.check_cover()?;
         Ok(tracking)
     }
 

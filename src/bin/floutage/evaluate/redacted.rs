@@ -78,16 +78,17 @@ fn video(subject: &Subject, path: &Path) -> Result<Evaluation> {
             }
             (None, None) => break,
             (original, _) => {
-                let (longer, more) = if original.is_some() {
-                    (subject.input.as_path(), originals.count())
+                let (mut whole, mut version) = (index, index);
+                if original.is_some() {
+                    whole += 1 + originals.count();
                 } else {
-                    (path, others.count())
-                };
+                    version += 1 + others.count();
+                }
                 bail!(
-                    "{}: it has {} frames, the other video {index}; frames are compared one by one, so both must have the \
-                     same ones: none dropped, repeated or cut off",
-                    longer.display(),
-                    index + more + 1
+                    "{}: it has {version} frames and its original, {}, has {whole}; frames are compared one by one, so both must \
+                     have the same ones: none dropped, repeated or cut off",
+                    path.display(),
+                    subject.input.display()
                 );
             }
         }
@@ -106,8 +107,8 @@ fn warn(path: &Path, found: &OutOfStep, frames: u64) {
     let way = if found.late_by > 0 { "late" } else { "early" };
     say::err(&format!(
         "warning: {}: {} of {frames} frames, from frame {} on, fit another frame of the original much better, most of them {} \
-         frame(s) {way}. As they are, all that moves counts as redacted there, and the figures are too good: both videos must \
-         show the same, frame by frame.",
+         frame(s) {way}: frames were dropped or repeated, or what moves lags behind since the video was encoded too coarsely. As \
+         they are, all that moves counts as redacted there, and the figures are too good.",
         path.display(),
         found.frames,
         found.first + 1,

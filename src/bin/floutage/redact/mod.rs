@@ -122,6 +122,7 @@ impl Args {
     pub fn check(&self) -> Result<()> {
         self.redaction()?.check_strength()?;
         self.detector.settings()?;
+        self.tracking.settings().check_cover()?;
         self.encoding.encoding(Codec::H264)?;
         Ok(())
     }
