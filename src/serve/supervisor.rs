@@ -11,25 +11,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::config::camera::{Camera, LiveEncoding};
 use super::config::secret::without_credentials;
-use super::filler::{self, Form};
+use super::filler::Form;
+use super::line::Line;
+use super::report::Report;
 use super::state::Health;
 use super::unit::{Hub, Unit, monotonic, wall_minus_monotonic};
-use super::wire::{self, Counts, FromWorker, Installed, Job, Stream, ToWorker};
+use super::wire::{self, Counts, FromWorker, Job, Stream, ToWorker};
 use crate::Result;
 use crate::gst::lock;
 
 /// Makes the command that runs the worker of the camera named; everything else comes over its standard input.
 pub type Workers = Arc<dyn Fn(&str) -> Command + Send + Sync>;
 
-/// Without a picture for so long the filled one is shown. It is stamped as late, so that the times of pictures that come
-/// after all do not lie before it.
-const FILL_AFTER: Duration = Duration::from_secs(1);
-/// Time between two filled pictures.
-const FILL_EVERY: Duration = Duration::from_millis(500);
 /// A new worker has so long for its first picture, for models and cameras need a while.
 const FIRST_PICTURE: Duration = Duration::from_secs(20);
 /// The first and the longest time between two attempts.
@@ -43,73 +40,6 @@ const UNKNOWN: Form = Form {
     width: 1280,
     height: 720,
 };
-
-/// What others may know about a camera.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// How it does.
-    pub health: Health,
-    /// Since when.
-    pub since: SystemTime,
-    /// Size of the full stream in pixels, once it is known.
-    pub size: Option<(u32, u32)>,
-    /// Counts of the workers before this one.
-    past: Counts,
-    /// Counts of this worker.
-    now: Counts,
-    /// Redacted frames a second.
-    pub frames_per_second: f64,
-    /// How often the camera was asked for again.
-    pub reconnects: u64,
-    /// What went wrong last.
-    pub last_error: Option<String>,
-    /// What the worker works with.
-    pub installed: Option<Installed>,
-    /// Last redacted picture, as JPEG.
-    pub snapshot: Option<Arc<Vec<u8>>>,
-}
-
-impl Report {
-    fn new() -> Self {
-        Self {
-            health: Health::Starting,
-            since: SystemTime::now(),
-            size: None,
-            past: Counts::default(),
-            now: Counts::default(),
-            frames_per_second: 0.0,
-            reconnects: 0,
-            last_error: None,
-            installed: None,
-            snapshot: None,
-        }
-    }
-
-    /// What all workers counted together.
-    pub fn counts(&self) -> Counts {
-        add(&self.past, &self.now)
-    }
-
-    fn turn(&mut self, health: Health) {
-        if self.health != health {
-            self.health = health;
-            self.since = SystemTime::now();
-        }
-    }
-}
-
-fn add(past: &Counts, now: &Counts) -> Counts {
-    let mut sum = now.clone();
-    sum.frames += past.frames;
-    sum.failed_closed += past.failed_closed;
-    sum.damaged += past.damaged;
-    sum.dropped += past.dropped;
-    sum.inference_seconds += past.inference_seconds;
-    for (class, count) in &past.regions {
-        *sum.regions.entry(class.clone()).or_default() += count;
-    }
-    sum
-}
 
 /// One camera's outputs and what is known about it.
 pub struct Shared {
@@ -218,37 +148,6 @@ fn small(form: Form, camera: &Camera) -> Form {
     Form {
         width,
         height: height.max(16),
-    }
-}
-
-/// One stream's way to its outputs.
-struct Line {
-    form: Form,
-    filler: Option<(Form, Vec<gst::Buffer>)>,
-    turn: usize,
-    last_time: u64,
-    /// When the last picture of the worker came.
-    last_picture: Option<Instant>,
-    last_filled: Option<Instant>,
-    needs_key: bool,
-}
-
-impl Line {
-    fn new(form: Form) -> Self {
-        Self {
-            form,
-            filler: None,
-            turn: 0,
-            last_time: 0,
-            last_picture: None,
-            last_filled: None,
-            needs_key: true,
-        }
-    }
-
-    fn stamp(&mut self, time: u64) -> u64 {
-        self.last_time = time.max(self.last_time + 1_000_000);
-        self.last_time
     }
 }
 
@@ -547,42 +446,13 @@ impl Keeper {
         };
         for &stream in streams {
             let line = &mut self.streams[stream as usize];
-            let quiet = line
-                .last_picture
-                .is_none_or(|last| last.elapsed() >= FILL_AFTER);
-            let due = line
-                .last_filled
-                .is_none_or(|last| last.elapsed() >= FILL_EVERY);
-            if !quiet || !due {
-                continue;
-            }
-            line.last_filled = Some(Instant::now());
-            if line
-                .filler
-                .as_ref()
-                .is_none_or(|(form, _)| *form != line.form)
-            {
-                match filler::encode(&self.camera.name, line.form, &self.encoding) {
-                    Ok(units) => line.filler = Some((line.form, units)),
-                    Err(error) => {
-                        tracing::error!("camera {}: {error}", self.camera.name);
-                        continue;
-                    }
+            let unit = match line.filled(&self.camera.name, &self.encoding) {
+                Ok(Some(unit)) => unit,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!("camera {}: {error}", self.camera.name);
+                    continue;
                 }
-            }
-            let Some((_, units)) = &line.filler else {
-                continue;
-            };
-            let data = units[line.turn % units.len()].clone();
-            line.turn += 1;
-            line.needs_key = true;
-            let time = line.stamp(monotonic().saturating_sub(FILL_AFTER.as_nanos() as u64));
-            let unit = Unit {
-                data,
-                time,
-                key: true,
-                filled: true,
-                clock: wall_minus_monotonic(),
             };
             self.shared.hub(stream).give(&unit);
             // What comes next of a worker that only paused cannot be decoded without.

@@ -9,6 +9,7 @@
 
 mod associate;
 mod motion;
+mod path;
 pub mod scene;
 mod settings;
 #[cfg(test)]
@@ -17,10 +18,21 @@ mod tracker;
 pub mod window;
 
 pub use settings::{MOST_FRAMES, Settings};
-pub use tracker::{Observed, Tracker};
+pub use tracker::Tracker;
 
-use crate::detect::Class;
+use crate::detect::{Certainty, Class};
 use crate::geometry::BBox;
+
+/// One detection of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observed {
+    /// Where, in pixels.
+    pub bbox: BBox,
+    /// What.
+    pub class: Class,
+    /// Only what is confident begins a track.
+    pub certainty: Certainty,
+}
 
 /// Number of a track, from 1 on; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

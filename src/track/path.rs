@@ -1,0 +1,255 @@
+//! One track: its detections, and where its region is in each frame by them.
+
+use std::collections::VecDeque;
+
+use super::motion::Motion;
+use super::{Observed, Settings, TrackId, TrackState};
+use crate::detect::{Certainty, Class};
+use crate::geometry::BBox;
+
+/// Velocities that are usual, as a standard deviation in shares of the region's size per step: someone who walks past
+/// moves by a third of a face's width per frame, most others slower.
+const USUAL_SPEED: f32 = 0.15;
+/// Standard deviation of a detection's centre, as a share of the region's size.
+const JITTER: f32 = 0.05;
+/// Standard deviations by which a region grows on either side for the velocity that is not known.
+const CAUTION: f32 = 1.2;
+/// By what share a region grows at least for each step that its place is only expected, and at most.
+const LEAST_GROWTH: f32 = 0.05;
+const MOST_GROWTH: f32 = 2.0;
+/// Likewise between two detections, by the distance to the nearer one.
+const GAP_GROWTH: f32 = 0.04;
+/// Detections from which the motion of a new track is read: those of so many steps, and so many at least, for they may be far apart.
+const FIRST_STEPS: f32 = 8.0;
+const FIRST: usize = 3;
+/// Dilation of an expected region that must touch the picture for it to be in it still, or already.
+const NEAR: f32 = 0.5;
+
+/// What is known of a frame whose regions may still be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    pub number: u64,
+    /// When it is shown, in nominal frame intervals.
+    pub step: f32,
+    pub scene: u64,
+    /// Width and height in pixels.
+    pub size: (usize, usize),
+}
+
+/// A detection that became part of a track.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub frame: u64,
+    pub step: f32,
+    bbox: BBox,
+    certainty: Certainty,
+}
+
+impl Seen {
+    pub fn new(frame: &Known, found: &Observed) -> Self {
+        Self {
+            frame: frame.number,
+            step: frame.step,
+            bbox: found.bbox,
+            certainty: found.certainty,
+        }
+    }
+}
+
+/// What was detected in one frame after the other and is the same.
+#[derive(Clone, Debug)]
+pub struct Track {
+    pub id: TrackId,
+    pub class: Class,
+    /// Scenes are counted; a track is of one.
+    pub scene: u64,
+    /// Any of its detections was confident.
+    confirmed: bool,
+    /// Expected in the latest frame.
+    pub motion: Motion,
+    /// As it was after the last detection.
+    known: Motion,
+    /// Detections in order; at least one.
+    pub seen: VecDeque<Seen>,
+    /// How many there were, those forgotten included, and the steps from the first to the last of them.
+    pub count: usize,
+    length: f32,
+}
+
+impl Track {
+    /// A track that begins with `found`, seen in `frame`.
+    pub fn new(id: TrackId, frame: &Known, found: &Observed) -> Self {
+        let motion = Motion::new(&found.bbox);
+        Self {
+            id,
+            class: found.class,
+            scene: frame.scene,
+            confirmed: found.certainty == Certainty::Confident,
+            motion,
+            known: motion,
+            seen: VecDeque::from([Seen::new(frame, found)]),
+            count: 1,
+            length: 0.0,
+        }
+    }
+
+    /// Its last detection.
+    pub fn last(&self) -> Seen {
+        // A track begins with a detection, and the last one is never forgotten.
+        self.seen.back().copied().unwrap_or(Seen {
+            frame: 0,
+            step: 0.0,
+            bbox: BBox::default(),
+            certainty: Certainty::Faint,
+        })
+    }
+
+    /// Takes in its next detection.
+    pub fn see(&mut self, seen: Seen) {
+        self.motion.update(&seen.bbox);
+        self.known = self.motion;
+        self.confirmed |= seen.certainty == Certainty::Confident;
+        self.count += 1;
+        self.length += seen.step - self.last().step;
+        self.seen.push_back(seen);
+    }
+
+    /// The region in `frame`; None when there is none, also because it left the picture or has not come into it yet.
+    pub fn region(&self, frame: &Known, settings: &Settings) -> Option<(BBox, TrackState)> {
+        let &Known {
+            number: frame,
+            step,
+            size: (width, height),
+            ..
+        } = frame;
+        let next = self.seen.partition_point(|seen| seen.frame < frame);
+        let after = self.seen.get(next);
+        let before = next.checked_sub(1).and_then(|index| self.seen.get(index));
+        if let Some(here) = after.filter(|seen| seen.frame == frame) {
+            if !self.confirmed {
+                let alone = here.certainty >= Certainty::Doubtful;
+                return alone.then_some((here.bbox, TrackState::Unconfirmed));
+            }
+            let neighbours = before.zip(self.seen.get(next + 1));
+            return Some((steadied(here, neighbours), TrackState::Detected));
+        }
+        if !self.confirmed {
+            return None;
+        }
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                let nearer = (step - before.step).min(after.step - step);
+                let growth = (GAP_GROWTH * nearer).min(MOST_GROWTH);
+                let bbox = between(before, after, step).dilate(growth);
+                Some((bbox, TrackState::Interpolated))
+            }
+            (None, Some(first)) if first.frame - frame <= settings.look_ahead as u64 => {
+                let steps = first.step - step;
+                let (bbox, trust) = self.backwards(first, steps);
+                bbox.dilate(NEAR).clip(width, height)?;
+                Some((grow(bbox, steps, trust), TrackState::Anticipated))
+            }
+            (Some(last), None) if frame - last.frame <= settings.hold as u64 => {
+                let steps = step - last.step;
+                let mut motion = self.known;
+                motion.predict(steps);
+                let bbox = motion.bbox();
+                bbox.dilate(NEAR).clip(width, height)?;
+                Some((grow(bbox, steps, self.trust()), TrackState::Held))
+            }
+            _ => None,
+        }
+    }
+
+    /// How much of the velocity that all detections show is to be believed.
+    fn trust(&self) -> f32 {
+        let count = self.count as f32;
+        // As if they came at even intervals.
+        let interval = self.length / (count - 1.0).max(1.0);
+        trust(interval * interval * count * (count * count - 1.0) / 12.0)
+    }
+
+    /// Where the region was `steps` before its `first` detection, by the motion it shows afterwards, and how much of that is
+    /// believed.
+    fn backwards(&self, first: &Seen, steps: f32) -> (BBox, f32) {
+        let early = |&(index, seen): &(usize, &Seen)| {
+            index < FIRST || seen.step - first.step <= FIRST_STEPS
+        };
+        let start = self
+            .seen
+            .iter()
+            .enumerate()
+            .filter(early)
+            .map(|(_, seen)| seen);
+        let (mut count, mut sums) = (0f32, [0f32; 6]);
+        for seen in start {
+            let t = seen.step - first.step;
+            let x = (seen.bbox.x1 + seen.bbox.x2) * 0.5;
+            let y = (seen.bbox.y1 + seen.bbox.y2) * 0.5;
+            for (sum, term) in sums.iter_mut().zip([t, x, y, t * t, t * x, t * y]) {
+                *sum += term;
+            }
+            count += 1.0;
+        }
+        let [t, x, y, tt, tx, ty] = sums.map(|sum| sum / count.max(1.0));
+        let spread = tt - t * t;
+        let trust = trust(spread * count);
+        let slope = |cross: f32, mean: f32| {
+            if spread > 1e-3 {
+                trust * (cross - t * mean) / spread
+            } else {
+                0.0
+            }
+        };
+        let (vx, vy) = (slope(tx, x), slope(ty, y));
+        let bbox = first
+            .bbox
+            .scale_translate(1.0, 1.0, -vx * steps, -vy * steps);
+        (bbox, trust)
+    }
+}
+
+/// How much of the velocity that detections show is to be believed, 0 to 1: the variance of usual speeds against that of a fitted
+/// line's slope. `spread` is the sum of squares of the detections' distances in time, in steps, from their mean.
+fn trust(spread: f32) -> f32 {
+    let usual = USUAL_SPEED * USUAL_SPEED;
+    let slope = JITTER * JITTER / spread.max(1e-6);
+    usual / (usual + slope)
+}
+
+/// `bbox` with the uncertainty of `steps` without a detection, where a velocity is known that is to be believed by `trust`.
+fn grow(bbox: BBox, steps: f32, trust: f32) -> BBox {
+    let unknown = USUAL_SPEED * (1.0 - trust).sqrt();
+    let growth = (2.0 * CAUTION * unknown).max(LEAST_GROWTH);
+    bbox.dilate((growth * steps).min(MOST_GROWTH))
+}
+
+/// The box on the way from one detection to the next.
+fn between(before: &Seen, after: &Seen, step: f32) -> BBox {
+    let share = ((step - before.step) / (after.step - before.step).max(1e-6)).clamp(0.0, 1.0);
+    let mix = |from: f32, to: f32| from + (to - from) * share;
+    let (a, b) = (&before.bbox, &after.bbox);
+    BBox::new(
+        mix(a.x1, b.x1),
+        mix(a.y1, b.y1),
+        mix(a.x2, b.x2),
+        mix(a.y2, b.y2),
+    )
+}
+
+/// A detection, united with where its neighbours in time say it should be: single boxes are often too small.
+fn steadied(here: &Seen, neighbours: Option<(&Seen, &Seen)>) -> BBox {
+    let Some((before, after)) = neighbours else {
+        return here.bbox;
+    };
+    let expected = between(before, after, here.step);
+    if after.frame - before.frame > 4 || expected.iou(&here.bbox) < 0.3 {
+        return here.bbox;
+    }
+    BBox::new(
+        here.bbox.x1.min(expected.x1),
+        here.bbox.y1.min(expected.y1),
+        here.bbox.x2.max(expected.x2),
+        here.bbox.y2.max(expected.y2),
+    )
+}
