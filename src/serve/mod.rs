@@ -13,7 +13,7 @@ mod hls;
 mod push;
 mod record;
 mod recordings;
-mod rtsp;
+pub mod rtsp;
 pub mod sealed;
 pub mod state;
 pub mod supervisor;

@@ -23,8 +23,10 @@ use crate::gst::lock;
 use crate::media::encode::Codec;
 use crate::media::wiring::wiring;
 
+pub use self::auth::mount;
+
 mod auth;
-mod mounts;
+pub mod mounts;
 mod reports;
 
 /// Most video that waits in the server before pictures are dropped.
