@@ -10,7 +10,8 @@ cargo fuzz --version >/dev/null 2>&1 || {
     echo "fuzz: cargo-fuzz is missing: run 'cargo install cargo-fuzz' (it also needs a C++ compiler, package g++)" >&2
     exit 1
 }
-for target in container heads models_toml picture record truth; do
+targets=$(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' tests/fuzz/Cargo.toml)
+for target in $targets; do
     echo "== $target, $seconds s"
     mkdir -p "target/fuzz-corpus/$target"
     # No sanitizer: they need a nightly compiler. Panics, overflows and too much memory are found without.

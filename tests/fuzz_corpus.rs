@@ -71,8 +71,48 @@ fn replay(target: &str, body: fn(&[u8])) {
 }
 
 #[test]
+fn container() {
+    replay("container", fuzz::container);
+}
+
+#[test]
+fn gateway_toml() {
+    replay("gateway_toml", fuzz::gateway_toml);
+}
+
+#[test]
 fn heads() {
     replay("heads", fuzz::heads);
+}
+
+#[test]
+fn http() {
+    replay("http", fuzz::http);
+}
+
+#[test]
+fn input() {
+    replay("input", fuzz::input);
+}
+
+#[test]
+fn job() {
+    replay("job", fuzz::job);
+}
+
+#[test]
+fn link() {
+    replay("link", fuzz::link);
+}
+
+#[test]
+fn manifest() {
+    replay("manifest", fuzz::manifest);
+}
+
+#[test]
+fn model() {
+    replay("model", fuzz::model);
 }
 
 #[test]
@@ -86,8 +126,8 @@ fn picture() {
 }
 
 #[test]
-fn container() {
-    replay("container", fuzz::container);
+fn plan() {
+    replay("plan", fuzz::plan);
 }
 
 #[test]
@@ -96,6 +136,26 @@ fn record() {
 }
 
 #[test]
+fn report() {
+    replay("report", fuzz::report);
+}
+
+#[test]
+fn rtsp() {
+    replay("rtsp", fuzz::rtsp);
+}
+
+#[test]
+fn settings() {
+    replay("settings", fuzz::settings);
+}
+
+#[test]
 fn truth() {
     replay("truth", fuzz::truth);
+}
+
+#[test]
+fn wire() {
+    replay("wire", fuzz::wire);
 }

@@ -92,6 +92,18 @@ fn every_mistake_is_told_by_key_value_and_line() {
             &["line 2", "listen = 0.0.0.0:8554", "allow-anonymous"],
         ),
         (
+            format!("[rtsp]\nmulticast-interface = \"eth0\"\n{CAMERA}"),
+            &["line 2", "multicast-interface = eth0", "multicast = true"],
+        ),
+        (
+            format!("[rtsp]\nmulticast = true\nmulticast-interface = \"\"\n{CAMERA}"),
+            &[
+                "line 3",
+                "multicast-interface",
+                "name of a network interface",
+            ],
+        ),
+        (
             format!("[web]\nlisten = \"0.0.0.0:8080\"\n{CAMERA}"),
             &["line 2", "listen = 0.0.0.0:8080", "tls"],
         ),

@@ -100,7 +100,12 @@ fn a_stream_is_pushed_to_an_rtsp_server_and_to_an_srt_listener() {
     drop(served);
     listener.set_state(gst::State::Null).expect("it stops");
     drop(server);
-    // The last picture is cut. What SRT brought begins within a group of pictures, and is not looked at.
+    // The last picture is cut. What SRT brought begins within a group of pictures, which ffmpeg leaves out when it copies.
+    let received = dir.path().join("received.mkv");
+    let mut command = ffmpeg();
+    command.arg("-i").arg(&sent).args(["-frames:v", "40"]);
+    run_tool(command.args(["-c", "copy"]).arg(&received));
+    is_redacted(&received, 15);
     let whole = dir.path().join("whole.mkv");
     let mut command = ffmpeg();
     command.arg("-i").arg(&pushed).args(["-frames:v", "40"]);
@@ -159,6 +164,40 @@ fn a_motion_jpeg_camera_is_served() {
         stream(&ffprobe_json(&to), "video").expect("video")["width"],
         320
     );
+}
+
+#[test]
+fn a_device_that_is_not_there_is_told_and_harms_nobody() {
+    let dir = temp_dir();
+    let path = clip(dir.path(), "clip.mp4", Codec::H264, 3);
+    let nothing = dir.path().join("no-device");
+    std::fs::write(&nothing, "a file").expect("it can be written");
+    let text = config(&format!(
+        "{RTSP}[[camera]]\nname = \"away\"\nsource = \"v4l2:///dev/video-of-nobody\"\n[[camera]]\nname = \"file\"\nsource = \"v4l2://{}\"\n{}",
+        nothing.display(),
+        looped("door", &path)
+    ));
+    let served = Served::start(dir.path(), &text);
+    for (camera, device) in [
+        ("away", "/dev/video-of-nobody"),
+        ("file", nothing.to_str().expect("text")),
+    ] {
+        let told = served.wait(camera, "tells of its device", |status| {
+            status.last_error.is_some()
+        });
+        let error = told.last_error.unwrap_or_default();
+        assert!(
+            error.contains(device) && error.contains("no video device"),
+            "{error}"
+        );
+        assert_ne!(told.health, Health::Live);
+    }
+    served.wait("door", "is live", |status| status.health == Health::Live);
+    // What is away shows the filled picture.
+    let to = dir.path().join("away.mkv");
+    record(&served.address("away"), "tcp", 3, &to);
+    let seen = is_redacted(&to, 0);
+    assert!(seen.pictures > 0 && seen.scenes == 0, "{seen:?}");
 }
 
 /// Seconds by which the camera's clock is ahead.

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 
 use common::codec::Codec;
-use common::temp_dir;
+use common::{repository, skip, temp_dir};
 use gateway::*;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -80,4 +80,47 @@ fn a_service_tells_how_it_is_takes_up_a_reload_and_ends_in_order() {
     send(&service, Signal::TERM);
     hears("STOPPING=1");
     assert!(service.wait().expect("it ends").success());
+}
+
+/// What is not known is ignored with a warning, and with it what it should allow or refuse.
+#[test]
+fn the_unit_is_understood_and_lets_the_service_confine_itself() {
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        skip!("there is no systemd-analyze");
+    }
+    let unit = std::fs::read_to_string(repository("packaging/debian/floutage.service"));
+    let unit = unit.expect("the unit can be read");
+    // The program is not installed here, nor are its pages.
+    let program = env!("CARGO_BIN_EXE_floutage");
+    let changed: String = unit
+        .lines()
+        .filter(|line| !line.starts_with("Documentation="))
+        .map(|line| line.replace("/usr/bin/floutage", program) + "\n")
+        .collect();
+    let dir = temp_dir();
+    let path = dir.path().join("floutage.service");
+    std::fs::write(&path, changed).expect("written");
+    let checked = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&path)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+    let allowed = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("SystemCallFilter="))
+        .expect("a filter");
+    for call in [
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+        "seccomp",
+    ] {
+        assert!(allowed.split(' ').any(|it| it == call), "{call}: {allowed}");
+    }
 }

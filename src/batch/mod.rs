@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`identity`] | what a file is: size, time and BLAKE3 of its content |
+//! | [`job_file`], [`list`], [`manifest`] | what is to be done, as it is written down |
 //! | [`name`] | names of files as text, also of those that are not UTF-8 |
 //! | [`journal`] | what became of each file, in SQLite, safe against being killed at any moment |
 //! | [`plan`] | which file becomes which, with which settings, and which shard does it |
@@ -13,6 +14,9 @@
 
 pub mod account;
 pub mod identity;
+pub mod job_file;
 pub mod journal;
+pub mod list;
+pub mod manifest;
 pub mod name;
 pub mod plan;

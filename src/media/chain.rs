@@ -97,21 +97,24 @@ fn flv(reader: &mut (impl Read + Seek), length: u64) -> std::io::Result<Option<S
 fn asf(reader: &mut (impl Read + Seek), length: u64) -> std::io::Result<Option<String>> {
     reader.seek(SeekFrom::Start(16))?;
     let header = u64::from_le_bytes(take(reader)?);
+    if header > length {
+        return Ok(Some(cut(length)));
+    }
     let mut packet = 0u64;
     // Behind the header's own 30 bytes its objects follow each other.
     let mut at = 30;
-    while at + 24 <= header.min(length) {
+    while at + 24 <= header {
         reader.seek(SeekFrom::Start(at))?;
         let id: [u8; 16] = take(reader)?;
         let size = u64::from_le_bytes(take(reader)?);
-        if size < 24 {
+        if size < 24 || size > header - at {
             return Ok(Some(damaged(at, length)));
         }
         if id == ASF_PROPERTIES {
             reader.seek(SeekFrom::Start(at + 92))?;
             packet = u64::from(u32::from_le_bytes(take(reader)?));
         }
-        at = at.saturating_add(size);
+        at += size;
     }
     reader.seek(SeekFrom::Start(header))?;
     let id: [u8; 16] = take(reader)?;
@@ -203,5 +206,11 @@ pub mod tests {
             whole.extend([7; 99]);
         }
         breaks(&whole, &[134, 284, 384]);
+        // Sizes of the header and of an object in it that no file has.
+        for place in [16, 46] {
+            let mut broken = whole.clone();
+            broken[place..place + 8].fill(0xff);
+            assert!(check(&broken).is_some(), "byte {place}");
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Gateway {
         {
             let mut state = lock(&gateway.state);
             for camera in &config.cameras {
-                let running = gateway.run(camera, &config)?;
+                let running = gateway.run(camera)?;
                 state.cameras.push(running);
             }
         }
@@ -137,17 +137,12 @@ impl Gateway {
         self.server.port()
     }
 
-    fn run(&self, camera: &Camera, config: &Config) -> Result<Running> {
+    fn run(&self, camera: &Camera) -> Result<Running> {
         let supervisor = Supervisor::start(camera, self.workers.clone(), None)?;
         let codec = camera.encode.resolve()?.codec;
         let shared = &supervisor.shared;
-        self.server.add(
-            &camera.name,
-            codec,
-            camera.sub.is_some(),
-            config.rtsp.multicast,
-            shared,
-        )?;
+        self.server
+            .add(&camera.name, codec, camera.sub.is_some(), shared)?;
         let live = camera.hls.then(Live::default);
         let mut takers: Vec<Box<dyn Taker>> = Vec::new();
         if let Some(live) = &live {
@@ -237,7 +232,7 @@ impl Gateway {
                     if let Some(running) = other {
                         self.stop(running);
                     }
-                    state.cameras.push(self.run(camera, &config)?);
+                    state.cameras.push(self.run(camera)?);
                 }
             }
         }

@@ -15,7 +15,7 @@ mod push;
 mod record;
 mod recordings;
 pub mod report;
-mod rtsp;
+pub mod rtsp;
 pub mod sealed;
 pub mod state;
 pub mod supervisor;

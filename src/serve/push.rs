@@ -16,7 +16,7 @@ use super::unit::Feed;
 use crate::error::{Error, Result};
 use crate::gst::lock;
 use crate::media::encode::Codec;
-use crate::media::wiring::{make, wiring};
+use crate::media::wiring::{make, pad, wiring};
 
 /// Most video that waits for the target before pictures are dropped.
 const WAITING: Duration = Duration::from_secs(4);
@@ -142,7 +142,9 @@ impl Work {
             if let Some(passphrase) = &self.password {
                 sink.set_property("passphrase", passphrase.reveal());
             }
-            return Ok(vec![make("mpegtsmux")?, sink]);
+            let muxer = make("mpegtsmux")?;
+            without_stream_header(&muxer)?;
+            return Ok(vec![muxer, sink]);
         }
         let sink = make("rtspclientsink")?;
         sink.set_property("location", &self.target.url);
@@ -179,4 +181,23 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// Takes the stream header out of what `muxer` says about its output: srtsink would send it once and leave out every packet
+/// that is marked as one, with the key frame behind it.
+fn without_stream_header(muxer: &gst::Element) -> Result<()> {
+    let probe = gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad(muxer, "src")?.add_probe(probe, |_, info| {
+        if let Some(event) = info.event()
+            && let gst::EventView::Caps(caps) = event.view()
+        {
+            let mut caps = caps.caps_owned();
+            for structure in caps.make_mut().iter_mut() {
+                structure.remove_field("streamheader");
+            }
+            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
 }

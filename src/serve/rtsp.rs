@@ -23,8 +23,10 @@ use crate::gst::lock;
 use crate::media::encode::Codec;
 use crate::media::wiring::wiring;
 
+pub use self::auth::mount;
+
 mod auth;
-mod mounts;
+pub mod mounts;
 mod reports;
 
 /// Most video that waits in the server before pictures are dropped.
@@ -47,6 +49,28 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
     players: Players,
     served: Served,
+    multicast: Option<Multicast>,
+}
+
+/// Groups that clients may ask for. One stock of addresses for all streams, so that no two share a group.
+struct Multicast {
+    pool: gst_rtsp_server::RTSPAddressPool,
+    interface: Option<String>,
+}
+
+impl Multicast {
+    fn of(settings: &Rtsp) -> Result<Option<Self>> {
+        if !settings.multicast {
+            return Ok(None);
+        }
+        let pool = gst_rtsp_server::RTSPAddressPool::new();
+        pool.add_range("239.255.0.0", "239.255.255.255", 5000, 5100, 4)
+            .map_err(wiring)?;
+        Ok(Some(Self {
+            pool,
+            interface: settings.multicast_interface.clone(),
+        }))
+    }
 }
 
 impl Server {
@@ -101,6 +125,7 @@ impl Server {
             thread: Some(thread),
             players,
             served,
+            multicast: Multicast::of(settings)?,
         })
     }
 
@@ -117,7 +142,6 @@ impl Server {
         camera: &str,
         codec: Codec,
         has_sub: bool,
-        multicast: bool,
         shared: &Arc<Shared>,
     ) -> Result<()> {
         let points = self.mounts()?;
@@ -127,12 +151,12 @@ impl Server {
         }
         points.add_factory(
             &mounts::mount(camera, Stream::Full),
-            factory(camera, codec, Stream::Full, multicast, shared)?,
+            self.factory(camera, codec, Stream::Full, shared)?,
         );
         if has_sub {
             points.add_factory(
                 &mounts::mount(camera, Stream::Sub),
-                factory(camera, codec, Stream::Sub, multicast, shared)?,
+                self.factory(camera, codec, Stream::Sub, shared)?,
             );
         }
         Ok(())
@@ -165,6 +189,51 @@ impl Server {
     pub fn clients(&self, camera: &str) -> u32 {
         let mine = |mount: &&String| mounts::camera(mount) == camera;
         lock(&self.players).values().filter(mine).count() as u32
+    }
+
+    fn factory(
+        &self,
+        camera: &str,
+        codec: Codec,
+        stream: Stream,
+        shared: &Arc<Shared>,
+    ) -> Result<gst_rtsp_server::RTSPMediaFactory> {
+        let factory = gst_rtsp_server::RTSPMediaFactory::new();
+        let pay = if codec == Codec::H265 {
+            "rtph265pay"
+        } else {
+            "rtph264pay"
+        };
+        factory.set_launch(&format!(
+            "( appsrc name=source ! {pay} name=pay0 pt=96 config-interval=-1 )"
+        ));
+        factory.set_shared(true);
+        let mut ways = gst_rtsp::RTSPLowerTrans::UDP | gst_rtsp::RTSPLowerTrans::TCP;
+        if let Some(multicast) = &self.multicast {
+            ways |= gst_rtsp::RTSPLowerTrans::UDP_MCAST;
+            factory.set_address_pool(Some(&multicast.pool));
+            factory.set_multicast_iface(multicast.interface.as_deref());
+        }
+        factory.set_protocols(ways);
+        auth::open_to_watchers(&factory);
+        let (camera, shared) = (camera.to_owned(), shared.clone());
+        factory.connect_media_configure(move |_, media| {
+            let source = media
+                .element()
+                .downcast::<gst::Bin>()
+                .ok()
+                .and_then(|bin| bin.by_name("source"));
+            let Some(source) = source.and_then(|source| source.downcast::<gst_app::AppSrc>().ok())
+            else {
+                tracing::error!("camera {camera}: the RTSP server has no way in");
+                return;
+            };
+            let feed = Feed::new(source, codec, WAITING, shared.dropped.clone());
+            reports::tell_camera_time(media, &feed);
+            shared.hub(stream).add(feed.clone());
+            media.connect_unprepared(move |_| feed.end());
+        });
+        Ok(factory)
     }
 
     fn mounts(&self) -> Result<gst_rtsp_server::RTSPMountPoints> {
@@ -215,51 +284,4 @@ fn watch_clients(server: &gst_rtsp_server::RTSPServer, players: &Players, served
             lock(&end).remove(&number(client));
         });
     });
-}
-
-fn factory(
-    camera: &str,
-    codec: Codec,
-    stream: Stream,
-    multicast: bool,
-    shared: &Arc<Shared>,
-) -> Result<gst_rtsp_server::RTSPMediaFactory> {
-    let factory = gst_rtsp_server::RTSPMediaFactory::new();
-    let pay = if codec == Codec::H265 {
-        "rtph265pay"
-    } else {
-        "rtph264pay"
-    };
-    factory.set_launch(&format!(
-        "( appsrc name=source ! {pay} name=pay0 pt=96 config-interval=-1 )"
-    ));
-    factory.set_shared(true);
-    let mut ways = gst_rtsp::RTSPLowerTrans::UDP | gst_rtsp::RTSPLowerTrans::TCP;
-    if multicast {
-        ways |= gst_rtsp::RTSPLowerTrans::UDP_MCAST;
-        let pool = gst_rtsp_server::RTSPAddressPool::new();
-        pool.add_range("239.255.0.0", "239.255.255.255", 5000, 5100, 4)
-            .map_err(wiring)?;
-        factory.set_address_pool(Some(&pool));
-    }
-    factory.set_protocols(ways);
-    auth::open_to_watchers(&factory);
-    let (camera, shared) = (camera.to_owned(), shared.clone());
-    factory.connect_media_configure(move |_, media| {
-        let source = media
-            .element()
-            .downcast::<gst::Bin>()
-            .ok()
-            .and_then(|bin| bin.by_name("source"));
-        let Some(source) = source.and_then(|source| source.downcast::<gst_app::AppSrc>().ok())
-        else {
-            tracing::error!("camera {camera}: the RTSP server has no way in");
-            return;
-        };
-        let feed = Feed::new(source, codec, WAITING, shared.dropped.clone());
-        reports::tell_camera_time(media, &feed);
-        shared.hub(stream).add(feed.clone());
-        media.connect_unprepared(move |_| feed.end());
-    });
-    Ok(factory)
 }

@@ -245,15 +245,18 @@ pub fn webp(walk: &mut Walk<'_>) -> io::Result<()> {
         walk.report(0, "file", "the picture is cut off");
         return Ok(());
     };
-    if whole + 8 != walk.length {
-        let at = (whole + 8).min(walk.length);
-        let rest = walk.up_to(at, 48)?;
+    let told = whole + 8;
+    if told > walk.length {
+        let problem = format!("it should have {told} bytes, it has {}", walk.length);
+        walk.report(walk.length, "file", problem);
+    } else if told < walk.length {
+        let rest = walk.up_to(told, 48)?;
         let problem = format!(
             "{} bytes after the picture: {}",
-            walk.length - at,
+            walk.length - told,
             show(&rest)
         );
-        walk.report(at, "file", problem);
+        walk.report(told, "file", problem);
     }
     if &head[12..16] != b"VP8L" {
         walk.report(
@@ -265,7 +268,9 @@ pub fn webp(walk: &mut Walk<'_>) -> io::Result<()> {
     }
     let end = 20 + size;
     let padded = end + size % 2;
-    if padded != whole + 8 {
+    if padded > told {
+        walk.report(16, "file", "the pixels are cut off");
+    } else if padded < told {
         let rest = walk.up_to(end, 48)?;
         walk.report(
             end,

@@ -123,8 +123,9 @@ impl<'a> Walk<'a> {
         Ok(Some(self.up_to(offset, length)?))
     }
 
-    /// At most `length` bytes from `offset` on.
+    /// At most `length` bytes from `offset` on, which may lie behind the end.
     pub fn up_to(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let offset = offset.min(self.length);
         let length = length.min(self.length.saturating_sub(offset)).min(LARGEST);
         let mut bytes = vec![0; length as usize];
         self.source.read_at(offset, &mut bytes)?;
@@ -138,11 +139,11 @@ impl<'a> Walk<'a> {
         is_first
     }
 
-    /// Notes a finding.
+    /// Notes a finding; one about what lies behind the end is at the end.
     pub fn report(&mut self, offset: u64, place: impl Into<String>, problem: impl Into<String>) {
         if !self.is_full() {
             self.inspection.findings.push(Finding {
-                offset,
+                offset: offset.min(self.length),
                 place: place.into(),
                 problem: problem.into(),
             });

@@ -40,6 +40,32 @@ fn boxes_on_no_list_are_told_with_their_place() {
 }
 
 #[test]
+fn what_lies_behind_the_end_is_told_at_the_end() {
+    let chunk = |whole: u32, size: u32| {
+        let head = [
+            &b"RIFF"[..],
+            &whole.to_le_bytes(),
+            b"WEBPVP8L",
+            &size.to_le_bytes(),
+        ]
+        .concat();
+        [head, vec![0; 12]].concat()
+    };
+    assert!(findings(&chunk(24, 12)).is_empty());
+    for (whole, size, word) in [
+        (24, 1 << 20, "cut off"),
+        (1 << 20, 12, "should have 1048584 bytes"),
+        (20, 12, "4 bytes after the picture"),
+        (24, 8, "after the pixels"),
+    ] {
+        let found = findings(&chunk(whole, size));
+        let told = found.iter().any(|finding| finding.problem.contains(word));
+        assert!(told, "{word}: {found:?}");
+        assert!(found.iter().all(|finding| finding.offset <= 32));
+    }
+}
+
+#[test]
 fn segments_of_pictures_are_told() {
     let jpeg = |part: &[u8]| [&[0xff, 0xd8][..], part, &[0xff, 0xd9]].concat();
     assert!(findings(&jpeg(&[])).is_empty());

@@ -226,6 +226,17 @@ impl Check<'_> {
             let allowed = "an address of this machine alone (127.0.0.1) unless there are users or allow-anonymous = true";
             self.note::<()>(&path, Err(Error::setting("listen", rtsp.listen, allowed)));
         }
+        if let Some(interface) = &rtsp.multicast_interface {
+            // As long as the kernel lets them be.
+            let is_name = (1..=15).contains(&interface.len()) && !interface.contains('/');
+            if !is_name || !rtsp.multicast {
+                let allowed = "the name of a network interface, beside multicast = true";
+                self.note::<()>(
+                    &path,
+                    Err(Error::setting("multicast-interface", interface, allowed)),
+                );
+            }
+        }
         for (index, user) in rtsp.users.iter().enumerate() {
             let path = [path[0], Step::Key("users"), Step::Index(index)];
             self.note(&path, user.login().validate());

@@ -22,8 +22,11 @@ pub struct Rtsp {
     pub listen: SocketAddr,
     /// Certificate and key; with them rtsps:// is spoken and nothing else.
     pub tls: Option<Tls>,
-    /// Allows multicast addresses 239.255.0.0 to 239.255.255.255, for clients that ask for it.
+    /// Allows multicast addresses 239.255.0.0 to 239.255.255.255, for clients that ask for it. Whoever is in the same
+    /// network can then receive what one of them watches.
     pub multicast: bool,
+    /// The network interface that multicast leaves by; where it is not said, routes decide.
+    pub multicast_interface: Option<String>,
     /// Allows an address that other machines reach without users.
     pub allow_anonymous: bool,
     /// Who may watch; nobody named: everybody.
@@ -36,6 +39,7 @@ impl Default for Rtsp {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8554),
             tls: None,
             multicast: false,
+            multicast_interface: None,
             allow_anonymous: false,
             users: Vec::new(),
         }

@@ -3,6 +3,7 @@
 //! Invariant: only the first video stream is asked for; sound and data never reach the machine where the protocol can
 //! refuse them (RTSP), and have no way on where it cannot.
 
+use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -279,6 +280,12 @@ fn motion_jpeg(job: &Job, to: &Entrance) -> Result<()> {
 }
 
 fn device(path: &str, to: &Entrance) -> Result<()> {
+    // Before the element says it in words that help less.
+    let is_device = std::fs::metadata(path).is_ok_and(|it| it.file_type().is_char_device());
+    if !is_device {
+        let problem = "there is no video device of this name; is the camera plugged in? /dev/v4l/by-id names those that are";
+        return Err(Error::media(path, problem));
+    }
     let source = make("v4l2src")?;
     source.set_property("device", path);
     let parse = make("parsebin")?;

@@ -1,14 +1,12 @@
 //! From what a job names to single files.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::io::ErrorKind::NotFound;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use floutage::batch::name;
+use anyhow::{Context, Result, anyhow, bail};
 use floutage::batch::plan::Item;
+use floutage::batch::{list, manifest, name};
 use floutage::storage::{Address, is_address};
 use walkdir::WalkDir;
 
@@ -205,15 +203,13 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The files named in a list, one a line.
-fn listed(list: &Path) -> Result<Vec<PathBuf>> {
-    let shown = list.display();
-    let text = std::fs::read(list).with_context(|| format!("{shown}: cannot be read"))?;
-    let folder = list.parent().unwrap_or(Path::new(""));
-    let found: Vec<PathBuf> = text
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.trim_ascii().is_empty())
-        .map(|line| beside(folder, OsStr::from_bytes(line).into()))
+fn listed(file: &Path) -> Result<Vec<PathBuf>> {
+    let shown = file.display();
+    let content = std::fs::read(file).with_context(|| format!("{shown}: cannot be read"))?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found: Vec<PathBuf> = list::parse(&content)
+        .into_iter()
+        .map(|name| beside(folder, name.into()))
         .collect();
     if found.is_empty() {
         bail!("{shown}: the list is empty");
@@ -223,62 +219,31 @@ fn listed(list: &Path) -> Result<Vec<PathBuf>> {
 
 /// The rows of a manifest.
 fn rows(
-    manifest: &Path,
+    file: &Path,
     job: &Job,
     jobs: &mut Vec<plan::Job>,
     all_settings: &mut Vec<Settings>,
 ) -> Result<()> {
-    let shown = manifest.display();
-    let folder = manifest.parent().unwrap_or(Path::new(""));
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(manifest)
-        .with_context(|| format!("{shown}: cannot be read"))?;
-    let header: Vec<String> = reader
-        .headers()
-        .with_context(|| format!("{shown}: cannot be read"))?
-        .iter()
-        .map(str::to_owned)
-        .collect();
-    if !header.iter().any(|name| name == "input") {
-        bail!("{shown}: there is no column `input`");
-    }
+    let shown = file.display();
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let content = std::fs::read(file).with_context(|| format!("{shown}: cannot be read"))?;
+    let rows = manifest::parse(&content).map_err(|problem| anyhow!("{shown}: {problem}"))?;
     let mut found = Vec::new();
-    for (index, row) in reader.byte_records().enumerate() {
-        let origin = format!("{shown}: row {}", index + 2);
-        let row = row.with_context(|| origin.clone())?;
-        let (mut input, mut output, mut own) = (None, None, Given::default());
-        for (name, value) in header.iter().zip(&row) {
-            match (name.as_str(), OsStr::from_bytes(value)) {
-                (_, value) if value.is_empty() => {}
-                ("input", path) => input = Some(beside(folder, path.into())),
-                ("output", path) => output = Some(PathBuf::from(path)),
-                (name, value) => {
-                    let text = value.to_str();
-                    let text = text.with_context(|| format!("{origin}: {name}: must be text"))?;
-                    own.set(name, text);
-                }
-            }
+    for row in rows {
+        let mut own = Given::default();
+        for (name, value) in &row.settings {
+            own.set(name, value);
         }
-        let input = input.with_context(|| format!("{origin}: there is no input"))?;
+        let origin = format!("{shown}: row {}", row.number);
         let settings = Settings::check(&job.settings.with(&own), &origin)?;
-        found.push((input, output, settings, origin));
+        found.push((beside(folder, row.input), row.output, settings));
     }
     let inputs: Vec<PathBuf> = found.iter().map(|(input, ..)| input.clone()).collect();
     let base = common_folder(&inputs);
-    for (input, output, settings, origin) in found {
+    for (input, output, settings) in found {
         let output = match output {
             None => output_of(&input, &base, &job.output, settings.codec),
-            Some(name) => {
-                let inside = name
-                    .components()
-                    .all(|part| matches!(part, Component::Normal(_)));
-                if !inside {
-                    let shown = name.display();
-                    bail!("{origin}: output {shown}: must be a path inside the output folder");
-                }
-                job.output.join(name)
-            }
+            Some(name) => job.output.join(name),
         };
         let kind = kind(&input).unwrap_or(Kind::Video);
         jobs.push(plan::Job {

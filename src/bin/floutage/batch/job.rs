@@ -3,23 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
-use serde::Deserialize;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use floutage::batch::job_file::{Changed, JobFile, Jobs, MOST_RETRIES};
 use floutage::storage::is_address;
 
 use super::settings::Given;
-
-/// What happens to a finished file whose input, model or settings are others by now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Changed {
-    /// It is done again.
-    #[default]
-    Redo,
-    /// It stays as it is and is reported.
-    Report,
-}
 
 /// Files to read, and the folder to write to. Paths in a job file, a list or a manifest start from that file's folder.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,10 +41,10 @@ pub struct WorkArgs {
     #[arg(long, value_name = "COUNT|auto")]
     pub jobs: Option<Jobs>,
     /// How often a file that failed is tried again, after all others, 0 to 100 [default: 1].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_RETRIES)))]
     pub retries: Option<u32>,
     /// What happens to finished files whose input, model or settings are others by now [default: redo].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = changed())]
     pub changed: Option<Changed>,
     /// Compare the content of all finished files with the journal, not only size and time.
     #[arg(long)]
@@ -69,46 +58,6 @@ pub struct WorkArgs {
     /// Print the account as JSON at the end.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Files at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Jobs {
-    /// Measured.
-    #[default]
-    Auto,
-    /// So many.
-    Count(usize),
-}
-
-impl std::str::FromStr for Jobs {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            number => match number.parse() {
-                Ok(count @ 1..=256) => Ok(Self::Count(count)),
-                _ => Err("must be `auto` or a number from 1 to 256".into()),
-            },
-        }
-    }
-}
-
-/// A job file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    inputs: Vec<String>,
-    lists: Vec<PathBuf>,
-    manifests: Vec<PathBuf>,
-    output: Option<PathBuf>,
-    journal: Option<PathBuf>,
-    endpoint: Option<String>,
-    jobs: Option<toml::Value>,
-    retries: Option<u32>,
-    changed: Option<Changed>,
-    settings: toml::Table,
 }
 
 /// A job, from wherever it was told.
@@ -140,13 +89,8 @@ impl Job {
     pub fn resolve(source: SourceArgs, work: Option<&WorkArgs>, given: &Given) -> Result<Self> {
         let (file, base) = match &source.config {
             Some(path) => (read(path)?, path.parent().unwrap_or(Path::new(""))),
-            None => (File::default(), Path::new("")),
+            None => (JobFile::default(), Path::new("")),
         };
-        let origin = source
-            .config
-            .as_ref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
         let own = |path: PathBuf| beside(base, path);
         let (mut patterns, mut inputs) = (Vec::new(), Vec::new());
         for named in file.inputs {
@@ -184,21 +128,6 @@ impl Job {
         let Some(output) = source.output.or(file.output.map(own)) else {
             bail!("no output folder: name one with -o");
         };
-        let jobs = match file.jobs {
-            None => None,
-            Some(value) => {
-                let text = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                let jobs = text.parse::<Jobs>();
-                Some(
-                    jobs.map_err(|problem| anyhow::anyhow!("{origin}: jobs = {value}: {problem}"))?,
-                )
-            }
-        };
-        if file.retries.is_some_and(|retries| retries > 100) {
-            bail!("{origin}: retries: must be from 0 to 100");
-        }
         let folder = source
             .journal
             .or(file.journal.map(own))
@@ -216,7 +145,10 @@ impl Job {
             folder,
             endpoint: file.endpoint,
             output,
-            jobs: work.and_then(|work| work.jobs).or(jobs).unwrap_or_default(),
+            jobs: work
+                .and_then(|work| work.jobs)
+                .or(file.jobs)
+                .unwrap_or_default(),
             retries: work
                 .and_then(|work| work.retries)
                 .or(file.retries)
@@ -239,8 +171,17 @@ pub fn beside(base: &Path, path: PathBuf) -> PathBuf {
     }
 }
 
-fn read(path: &Path) -> Result<File> {
+fn read(path: &Path) -> Result<JobFile> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
-    toml::from_str(&text).map_err(|error| anyhow::anyhow!("{shown}: {error}"))
+    JobFile::parse(&text).map_err(|error| anyhow::anyhow!("{shown}: {error}"))
+}
+
+/// Reads `--changed`.
+fn changed() -> impl TypedValueParser<Value = Changed> {
+    PossibleValuesParser::new([
+        PossibleValue::new("redo").help("They are done again"),
+        PossibleValue::new("report").help("They stay as they are and are reported"),
+    ])
+    .try_map(|text| text.parse::<Changed>())
 }

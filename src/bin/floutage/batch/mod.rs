@@ -18,13 +18,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use floutage::batch::account::Account;
+use floutage::batch::job_file::Jobs;
 use floutage::batch::journal::{Journal, State};
 use floutage::batch::name;
 use floutage::batch::plan::{Item, Plan, Shard};
 use floutage::media::duration::durations;
 use floutage::storage::is_address;
 
-use self::job::{Job, Jobs, SourceArgs, WorkArgs};
+use self::job::{Job, SourceArgs, WorkArgs};
 use self::places::Places;
 use self::pool::{Options, Pool};
 use self::settings::Given;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use floutage::Error;
 use floutage::batch::identity::{Identity, Stamp, hash_file};
+use floutage::batch::job_file::Changed;
 use floutage::batch::journal::Journal;
 use floutage::batch::name;
 use floutage::batch::plan::Item;
@@ -22,7 +23,6 @@ use floutage::sandbox::Confinement;
 
 use super::display::Display;
 use super::exchange::Exchange;
-use super::job::Changed;
 use super::places::Places;
 use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
 use super::settings::{credentials, record};

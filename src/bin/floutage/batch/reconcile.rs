@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use floutage::batch::identity::{Identity, Stamp, hash_text};
+use floutage::batch::job_file::Changed;
 use floutage::batch::journal::{Entry, Journal, State};
 use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::partial::{place, remove_leftover};
 use floutage::storage::{Address, is_address};
 
-use super::job::Changed;
 use super::places::Places;
 
 /// A file to look at or to redact.
