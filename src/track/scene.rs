@@ -232,13 +232,18 @@ mod tests {
         let luma: Vec<u8> = (0..SIZE.0 * SIZE.1)
             .map(|at| value((at % SIZE.0) as isize - dx, (at / SIZE.0) as isize - dy))
             .collect();
+        shown(&luma)
+    }
+
+    /// The thumbnail of a grey picture.
+    fn shown(luma: &[u8]) -> Thumbnail {
         let chroma = vec![128; SIZE.0 / 2 * SIZE.1 / 2];
         let frame = Frame::new(
             PixelFormat::I420,
             SIZE.0,
             SIZE.1,
             Colour::default(),
-            &[&luma, &chroma, &chroma],
+            &[luma, &chroma, &chroma],
             &[SIZE.0, SIZE.0 / 2, SIZE.0 / 2],
         );
         Thumbnail::new(&frame.unwrap())
@@ -312,18 +317,7 @@ mod tests {
                 // A slope from 20 to 28, and noise of a standard deviation of 7.
                 luma.push((20 + at % SIZE.0 / 80 + (hash >> 24) as usize % 25) as u8);
             }
-            let chroma = vec![128; SIZE.0 / 2 * SIZE.1 / 2];
-            let planes: [&[u8]; 3] = [&luma, &chroma, &chroma];
-            let strides = [SIZE.0, SIZE.0 / 2, SIZE.0 / 2];
-            let frame = Frame::new(
-                PixelFormat::I420,
-                SIZE.0,
-                SIZE.1,
-                Colour::default(),
-                &planes,
-                &strides,
-            );
-            Thumbnail::new(&frame.unwrap())
+            shown(&luma)
         };
         let before = noisy();
         assert!((0..20).all(|_| noisy().change_from(&before) == Change::Still));
