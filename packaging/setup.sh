@@ -34,7 +34,7 @@ packages=(
     ffmpeg
     fonts-dejavu-core
 )
-# With the argument "test": a foreign face detector, a cluster of the tests' own, a reader of plates.
+# With the argument "test": a foreign face detector, a cluster of the tests' own, a checker of units, a reader of plates.
 if [[ ${1:-} == test ]]; then
     packages+=(
         gstreamer1.0-opencv
@@ -43,6 +43,7 @@ if [[ ${1:-} == test ]]; then
         slurm-client
         slurmctld
         slurmd
+        systemd
         tesseract-ocr
         tesseract-ocr-eng
     )
