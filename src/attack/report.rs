@@ -2,9 +2,13 @@
 
 use serde::Serialize;
 
-use super::faces::FaceTable;
+use super::disguise::Disguise;
+use super::faces::{FaceRow, FaceTable};
 use super::plates::{PlateTable, Reading};
-use super::rebuild::{FRAMES, RebuildTable};
+use super::rebuild::{FRAMES, FramesRow, RebuildTable};
+
+/// The least that attackers get of what is not hidden.
+const READ: f64 = 0.8;
 
 /// What all attacks gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,9 +33,10 @@ pub enum Form {
 }
 
 impl Report {
-    /// What was measured at a default and is better than chance, or gains from many frames; empty when the defaults hold.
+    /// What was measured at a default and is better than chance, or gains from many frames, and attackers that fail where success is
+    /// to be had, so that their failing elsewhere shows nothing; empty when the defaults hold.
     pub fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
+        let mut failures = self.blunt();
         for row in self.faces.iter().flat_map(|table| &table.rows) {
             if row.default && !row.at_chance {
                 failures.push(format!(
@@ -41,7 +46,7 @@ impl Report {
             }
         }
         for row in self.plates.iter().flat_map(|table| &table.rows) {
-            if row.style == "fill" && !row.at_chance {
+            if row.default && !row.at_chance {
                 failures.push(format!(
                     "plates under {} are read better than by chance",
                     row.style
@@ -54,6 +59,41 @@ impl Report {
             }
         }
         failures
+    }
+
+    /// Attackers that do not get what is there to be had.
+    fn blunt(&self) -> Vec<String> {
+        let clear = Disguise::Clear.to_string();
+        let mut blunt = Vec::new();
+        if let Some(table) = &self.faces {
+            let known = |row: &FaceRow| row.style == clear && !row.at_chance;
+            if !table.rows.iter().any(known) {
+                blunt.push("the attackers do not even tell these faces apart as they are");
+            }
+            if !table.rows.iter().any(|row| row.default) {
+                blunt.push("no default was attacked");
+            }
+        }
+        if let Some(table) = &self.plates {
+            let row = table.rows.iter().find(|row| row.style == clear);
+            if row.is_none_or(|row| row.matcher.accuracy < READ) {
+                blunt.push("the matcher does not even read plates as they are");
+            }
+            let tesseract = row.and_then(|row| row.tesseract);
+            if tesseract.is_some_and(|read| read.accuracy < READ / 2.0) {
+                blunt.push("Tesseract does not even read plates as they are");
+            }
+        }
+        if let Some(table) = &self.rebuild {
+            let gains = |row: &FramesRow| !row.frozen && row.gain_95.0 > 0.0;
+            if !table.frames.iter().any(gains) {
+                blunt.push("many frames show no more than one even with cells of their own");
+            }
+            if !table.kernels.iter().any(|row| row.rebuilt > READ) {
+                blunt.push("not even a Gaussian was undone");
+            }
+        }
+        blunt.into_iter().map(str::to_owned).collect()
     }
 
     /// All tables.
@@ -111,7 +151,7 @@ fn plates(table: &PlateTable, form: Form) -> String {
     let rows = table.rows.iter().map(|row| {
         let absent = || "not installed".to_owned();
         vec![
-            row.style.clone(),
+            name(&row.style, row.default),
             reading(&row.matcher),
             row.tesseract.as_ref().map_or_else(absent, reading),
             verdict(row.at_chance),
@@ -216,6 +256,115 @@ fn drawn(title: &str, head: &[String], rows: Vec<Vec<String>>, form: Form) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attack::plates::PlateRow;
+    use crate::attack::rebuild::KernelRow;
+
+    /// A report by attackers that work, on defaults that hold.
+    fn good() -> Report {
+        let face = |style: &str, default| FaceRow {
+            style: style.into(),
+            default,
+            attacks: Vec::new(),
+            at_chance: default,
+        };
+        let reading = |accuracy: f64| Reading {
+            accuracy,
+            accuracy_95: (accuracy, accuracy),
+        };
+        let plate = |style: &str, default| PlateRow {
+            style: style.into(),
+            default,
+            matcher: reading(if default { 0.07 } else { 1.0 }),
+            tesseract: Some(reading(if default { 0.0 } else { 0.9 })),
+            at_chance: default,
+        };
+        let frames = |frozen, gain| FramesRow {
+            style: "mosaic".into(),
+            frozen,
+            one: 0.3,
+            many: 0.3 + gain,
+            gain,
+            gain_95: (gain - 0.01, gain + 0.01),
+        };
+        Report {
+            seed: 1,
+            faces: Some(FaceTable {
+                identities: 2,
+                gallery: 4,
+                probes: 4,
+                rows: vec![face("nothing", false), face("fill", true)],
+            }),
+            plates: Some(PlateTable {
+                plates: 2,
+                characters: 14,
+                chance: 0.07,
+                rows: vec![plate("nothing", false), plate("fill", true)],
+            }),
+            rebuild: Some(RebuildTable {
+                faces: 2,
+                frames: vec![frames(false, 0.4), frames(true, 0.0)],
+                kernels: vec![KernelRow {
+                    style: "Gaussian 19 px".into(),
+                    seen: 0.9,
+                    rebuilt: 0.99,
+                    rebuilt_95: (0.98, 1.0),
+                }],
+            }),
+        }
+    }
+
+    type Spoil = fn(&mut FaceTable, &mut PlateTable, &mut RebuildTable);
+
+    #[test]
+    fn defaults_that_do_not_hold_and_attackers_that_do_not_work_are_failures() {
+        assert_eq!(good().failures(), [""; 0]);
+        let spoilt: [(Spoil, &str); 9] = [
+            (
+                |faces, _, _| faces.rows[1].at_chance = false,
+                "faces under fill",
+            ),
+            (
+                |faces, _, _| faces.rows[0].at_chance = true,
+                "tell these faces",
+            ),
+            (|faces, _, _| faces.rows.truncate(1), "no default"),
+            (
+                |_, plates, _| plates.rows[1].at_chance = false,
+                "plates under fill",
+            ),
+            (
+                |_, plates, _| plates.rows[0].matcher.accuracy = 0.1,
+                "the matcher",
+            ),
+            (
+                |_, plates, _| plates.rows[0].tesseract = Some(plates.rows[1].matcher),
+                "Tesseract",
+            ),
+            (
+                |_, _, rebuild| rebuild.frames[1].gain_95.0 = 0.2,
+                "many frames of",
+            ),
+            (
+                |_, _, rebuild| rebuild.frames[0].gain_95.0 = -0.1,
+                "no more than one",
+            ),
+            (|_, _, rebuild| rebuild.kernels[0].rebuilt = 0.5, "Gaussian"),
+        ];
+        for (spoil, word) in spoilt {
+            let mut report = good();
+            let (faces, plates) = (report.faces.as_mut(), report.plates.as_mut());
+            spoil(
+                faces.expect("there"),
+                plates.expect("there"),
+                report.rebuild.as_mut().expect("there"),
+            );
+            let failures = report.failures();
+            assert!(
+                failures.len() == 1 && failures[0].contains(word),
+                "{word}: {failures:?}"
+            );
+        }
+    }
 
     #[test]
     fn shares_are_short_and_tables_have_all_columns() {
