@@ -19,6 +19,7 @@ use floutage::batch::plan::Item;
 use floutage::media::partial::place;
 use floutage::media::report::{Progress, Report};
 use floutage::sandbox::Confinement;
+use floutage::storage::is_address;
 
 use super::display::Display;
 use super::exchange::Exchange;
@@ -232,17 +233,19 @@ impl<'a> Pool<'a> {
                 task.item.output
             );
         }
+        // Before an upload begins.
         let record = record(&task.item.arguments)?;
-        let mut exchange = Exchange::begin(&task.item, self.places)?;
-        if record.is_some() && !exchange.is_none() {
+        let written = is_address(&task.item.output);
+        if record.is_some() && (written || is_address(&task.item.input)) {
             bail!(
                 "--audit-log: objects cannot be recorded yet; leave it out, or copy them to files"
             );
         }
         let credentials = credentials(&task.item.arguments)?;
-        if credentials.is_some() && exchange.upload.is_some() {
+        if credentials.is_some() && written {
             bail!("--c2pa: objects cannot be signed yet; leave it out, or write files");
         }
+        let mut exchange = Exchange::begin(&task.item, self.places)?;
         if let Some(upload) = &exchange.upload {
             locked(&self.journal).uploading(task.id, Some(upload.id()))?;
         }
