@@ -551,16 +551,13 @@ fn workers_of(parent: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
     found
 }
 
-#[test]
-fn a_server_that_goes_away_is_told_of() {
-    let server = server!();
-    let dir = temp_dir();
-    let originals = dir.path().join("in");
-    std::fs::create_dir(&originals).expect("made");
-    large(&originals, "a.mp4");
-    store(&server, &originals);
+/// A batch of one large object, `a.mp4` of the folder that is returned, of whose result the first part has been sent.
+fn under_way(server: &Server) -> (World, tempfile::TempDir, std::process::Child) {
+    let originals = temp_dir();
+    large(originals.path(), "a.mp4");
+    store(server, originals.path());
     let world = World::new();
-    let mut command = world.batch(&server, &["s3://archive/in"], "s3://archive/out");
+    let mut command = world.batch(server, &["s3://archive/in"], "s3://archive/out");
     command.args(["--quality", "0", "--retries", "0"]);
     let mut child = common::program::start(&mut command);
     while server.parts("archive") == 0 {
@@ -571,6 +568,13 @@ fn a_server_that_goes_away_is_told_of() {
         );
         std::thread::sleep(Duration::from_millis(5));
     }
+    (world, originals, child)
+}
+
+#[test]
+fn a_server_that_goes_away_is_told_of() {
+    let server = server!();
+    let (_world, _, child) = under_way(&server);
     drop(server);
     let output = child.wait_with_output().expect("it ends");
     let ended = Run::of(&output);
@@ -585,24 +589,8 @@ fn a_server_that_goes_away_is_told_of() {
 #[test]
 fn an_input_that_changes_while_it_is_read_becomes_no_object() {
     let server = server!();
-    let dir = temp_dir();
-    let originals = dir.path().join("in");
-    std::fs::create_dir(&originals).expect("made");
-    large(&originals, "a.mp4");
-    store(&server, &originals);
-    let world = World::new();
-    let mut command = world.batch(&server, &["s3://archive/in"], "s3://archive/out");
-    command.args(["--quality", "0", "--retries", "0"]);
-    let mut child = common::program::start(&mut command);
-    while server.parts("archive") == 0 {
-        assert_eq!(
-            child.try_wait().expect("it can be asked"),
-            None,
-            "it is over already"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut other = read(&originals.join("a.mp4"));
+    let (_world, originals, child) = under_way(&server);
+    let mut other = read(&originals.path().join("a.mp4"));
     *other.last_mut().expect("bytes") ^= 1;
     server.put("archive/in/a.mp4", &other);
     let output = child.wait_with_output().expect("it ends");

@@ -14,7 +14,7 @@ use gst::MetaAPI;
 use gst_video::VideoRegionOfInterestMeta;
 
 use crate::detect::{Certainty, Class, Detection};
-use crate::geometry::BBox;
+use crate::geometry::{BBox, PixelBox};
 use crate::redact::Region;
 use crate::track::{Observed, TrackedRegion};
 
@@ -198,7 +198,7 @@ fn add_region(
     params: [gst::Structure; 2],
     (width, height): (usize, usize),
 ) {
-    let Some(rect) = keep_margin(bbox, width, height).outward(width, height) else {
+    let Some(rect) = placed(bbox, width, height) else {
         return;
     };
     let place = (
@@ -212,6 +212,11 @@ fn add_region(
     for param in params {
         meta.add_param(param);
     }
+}
+
+/// The pixels of a frame of `width` × `height` that the region of interest of `bbox` has; None when it lies wholly outside.
+pub fn placed(bbox: BBox, width: usize, height: usize) -> Option<PixelBox> {
+    keep_margin(bbox, width, height).outward(width, height)
 }
 
 /// The redactor's margin is a share of the rectangle it gets. Where the frame's edge cuts a box, what remains is

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::encode::Encoding;
-use super::pipeline::{Measure, Pipeline, Plan, Target, Tracking};
+use super::pipeline::{Finder, Measure, Pipeline, Plan, Target, Tracking};
 use super::report::{Progress, Stop};
 use super::run::run;
 use super::video::summarise;
@@ -174,7 +174,7 @@ impl Bench<'_> {
         let decode = Plan::Measure(Measure::Decode);
         let transcode = Plan::Measure(Measure::Transcode(self.encoding));
         let redact = |target| Plan::Redact {
-            detector: self.detector.clone(),
+            finder: Finder::Detector(self.detector.clone()),
             settings: self.settings,
             tracking: self.tracking,
             draw: false,

@@ -24,13 +24,15 @@ use super::counters::Counters;
 use super::encode::{Codec, Container, Encoding, Preset};
 use super::guard::Guard;
 use super::probes::{count_encoded, note_moves, watch_pictures};
-use super::streams::Streams;
+use super::streams::{Reading, Streams};
 use super::transfer::Input;
 use super::wiring::{discard, make, pad, queue, wiring};
 use crate::detect::SharedDetector;
 use crate::error::{Error, Result};
 use crate::gst::bin::FloutageBin;
+use crate::gst::detect::FloutageDetect;
 use crate::storage::link::Link;
+use crate::track::decisions::Decisions;
 use crate::{redact, track};
 
 /// What a pipeline is to do.
@@ -38,7 +40,7 @@ pub enum Plan<'a> {
     /// Redact, encode, and write to a file or, for measurements, nowhere.
     Redact {
         /// Finds what to redact.
-        detector: SharedDetector,
+        finder: Finder,
         /// How to redact.
         settings: &'a redact::Settings,
         /// How to follow what was found.
@@ -52,8 +54,19 @@ pub enum Plan<'a> {
         /// Where to.
         target: Target<'a>,
     },
+    /// Only detect; nothing is written.
+    Find(SharedDetector),
     /// Only measure; nothing is written.
     Measure(Measure),
+}
+
+/// What says what to redact.
+#[derive(Clone)]
+pub enum Finder {
+    /// A detector, and a tracker that follows what it finds.
+    Detector(SharedDetector),
+    /// It was decided before. Frames of which it was not are filled.
+    Decided(Arc<Decisions>),
 }
 
 impl<'a> Plan<'a> {
@@ -64,7 +77,7 @@ impl<'a> Plan<'a> {
         tracking: Tracking,
     ) -> Self {
         Self::Redact {
-            detector,
+            finder: Finder::Detector(detector),
             settings,
             tracking,
             draw: false,
@@ -132,6 +145,8 @@ impl Tracking {
 pub enum Target<'a> {
     /// Into a file.
     File(&'a Path, Container),
+    /// Coded pictures alone, as a chunk of what is to be in the container, into a file.
+    Chunk(&'a Path, Container),
     /// Into an object.
     Object(&'a Arc<Link>, Container),
     /// Nowhere.
@@ -143,7 +158,7 @@ pub enum Target<'a> {
 impl Target<'_> {
     fn sink(&self) -> Result<gst::Element> {
         match self {
-            Self::File(path, _) => {
+            Self::File(path, _) | Self::Chunk(path, _) => {
                 let sink = make("filesink")?;
                 sink.set_property("location", *path);
                 sink.set_property("async", false);
@@ -174,12 +189,14 @@ pub struct Pipeline {
     pub guard: Arc<Guard>,
     /// The redacting part, if the plan has one.
     pub bin: Option<FloutageBin>,
+    /// The detector, where there is no more of that part.
+    pub detect: Option<FloutageDetect>,
 }
 
 /// Pictures between decoder, redaction and encoder: what evens out key frames; more would only cost memory.
 const PICTURES: u32 = 4;
 /// Bytes of coded output that may wait for sound.
-const CODED: u32 = 256 << 20;
+pub(super) const CODED: u32 = 256 << 20;
 
 impl Pipeline {
     /// The pipeline of `plan` for the file `input`.
@@ -193,6 +210,13 @@ impl Pipeline {
     ///
     /// Errors: [`Error::Media`] when an element is missing.
     pub fn build_for(input: &Input, plan: &Plan<'_>) -> Result<Self> {
+        Self::build_part(input, plan, Reading::All)
+    }
+
+    /// The same for a part of what is in a file.
+    ///
+    /// Errors: [`Error::Media`] when an element is missing.
+    pub(super) fn build_part(input: &Input, plan: &Plan<'_>, reading: Reading) -> Result<Self> {
         let pipeline = gst::Pipeline::new();
         let counters = Arc::new(Counters::default());
         let guard = Guard::new(input.name().display().to_string(), &pipeline);
@@ -203,13 +227,13 @@ impl Pipeline {
         flip.set_property_from_str("video-direction", "auto");
         chain.extend([formats, flip.clone()]);
 
-        let mut bin = None;
+        let (mut bin, mut detect) = (None, None);
         let mut audio_muxer = None;
         let size = make("capsfilter")?;
         let mut encoding = None;
         match plan {
             Plan::Redact {
-                detector,
+                finder,
                 settings,
                 tracking,
                 draw,
@@ -218,14 +242,17 @@ impl Pipeline {
                 target,
             } => {
                 let redactor: FloutageBin = glib::Object::new();
-                redactor.detect().set_detector(detector.clone());
+                match finder {
+                    Finder::Detector(detector) => redactor.detect().set_detector(detector.clone()),
+                    Finder::Decided(decisions) => redactor.redact_by(decisions.clone()),
+                }
                 let mut settings = (*settings).clone();
                 tracking.validate()?;
-                if matches!(target, Target::File(..) | Target::Object(..)) {
-                    tracking.check_cover()?;
-                } else {
+                if matches!(target, Target::Discard | Target::Unencoded) {
                     // What is only measured shows nobody.
                     settings.accept_reversible = true;
+                } else {
+                    tracking.check_cover()?;
                 }
                 redactor.redact().set_settings(settings)?;
                 redactor.track().set_settings(tracking.settings)?;
@@ -254,8 +281,18 @@ impl Pipeline {
                         audio_muxer = keep.then(|| mux.clone());
                         chain.extend([mux, sink]);
                     }
+                    Target::Chunk(_, container) => {
+                        chain.extend(super::coded::elements(*container, &guard)?);
+                        chain.push(target.sink()?);
+                    }
                     Target::Discard | Target::Unencoded => chain.push(target.sink()?),
                 }
+            }
+            Plan::Find(detector) => {
+                let finder: FloutageDetect = glib::Object::new();
+                finder.set_detector(detector.clone());
+                chain.extend([finder.clone().upcast(), discard()?]);
+                detect = Some(finder);
             }
             Plan::Measure(Measure::Decode) => chain.push(discard()?),
             Plan::Measure(Measure::Transcode(wanted)) => {
@@ -270,6 +307,9 @@ impl Pipeline {
             .and_then(|()| gst::Element::link_many(&chain))
             .map_err(wiring)?;
 
+        if let Reading::Chunk(window) = &reading {
+            window.keep_pictures(&pad(&flip, "sink")?, &pad(&flip, "src")?, &guard);
+        }
         watch_pictures(&flip, counters.clone(), &guard, encoding, size)?;
         for moving in [
             &pad(&chain[0], "src")?,
@@ -285,7 +325,9 @@ impl Pipeline {
             counters: counters.clone(),
             entry: chain[0].clone(),
             muxer: audio_muxer,
+            reading,
         });
+        let is_whole = !matches!(streams.reading, Reading::Chunk(_));
         if super::gif::is_gif(input) {
             let source = super::gif::source(input, move |event| streams.note_gif(event))?;
             pipeline
@@ -302,7 +344,9 @@ impl Pipeline {
                 .and_then(|()| source.link(&parse))
                 .map_err(wiring)?;
             super::source::note_stated_length(&pipeline, counters.clone());
-            super::source::count_packets(&pipeline, counters.packets.clone(), guard.clone());
+            if is_whole {
+                super::source::count_packets(&pipeline, counters.packets.clone(), guard.clone());
+            }
             parse.connect_pad_added(move |_, pad| {
                 // A failure ends the pipeline; there is nothing to hand back.
                 let _ = streams.guard.run(|| streams.connect(pad));
@@ -313,6 +357,7 @@ impl Pipeline {
             counters,
             guard,
             bin,
+            detect,
         })
     }
 }

@@ -103,18 +103,28 @@ pub fn one_timeline(pad: &gst::Pad, guard: &Arc<Guard>) {
         let Some(pts) = buffer.pts() else {
             return Ok(gst::PadProbeReturn::Ok);
         };
-        let end = buffer.duration().map(|duration| pts + duration);
-        // What lies outside the part is not to be shown.
-        let Some((Some(from), to)) = part.clip(pts, end) else {
+        let Some((time, length)) = shown(part, pts, buffer.duration()) else {
             return Ok(gst::PadProbeReturn::Handled);
         };
         let buffer = buffer.make_mut();
-        buffer.set_pts(part.to_running_time(from));
-        if let Some(to) = to {
-            buffer.set_duration(to.saturating_sub(from));
+        buffer.set_pts(time);
+        if length.is_some() {
+            buffer.set_duration(length);
         }
         Ok(gst::PadProbeReturn::Ok)
     });
+}
+
+/// When, and for how long, a picture of `part` with the time stamp `pts` is shown; None when it lies outside.
+pub(super) fn shown(
+    part: &gst::FormattedSegment<gst::ClockTime>,
+    pts: gst::ClockTime,
+    duration: Option<gst::ClockTime>,
+) -> Option<(gst::ClockTime, Option<gst::ClockTime>)> {
+    let (from, to) = part.clip(pts, duration.map(|duration| pts + duration))?;
+    let from = from?;
+    let length = to.map(|to| to.saturating_sub(from));
+    Some((part.to_running_time(from)?, length))
 }
 
 /// Replaces the caps that leave `pad` by what `change` makes of them, if anything.

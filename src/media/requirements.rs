@@ -159,6 +159,9 @@ pub const ALL: &[Requirement] = requirements! {
     Every "rotation" required: "videoflip" GOOD;
     Every "sizes that change" required: "videoscale" BASE;
     Every "writing files" required: "filesink" CORE;
+    Every "chunks of long videos" optional: "gdppay" BAD;
+    Every "reading chunks again" optional: "gdpdepay" BAD;
+    Every "putting chunks together" optional: "concat" CORE;
     Demuxer "MP4, MOV" required: "qtdemux" GOOD;
     Demuxer "MKV, WebM" required: "matroskademux" GOOD;
     Demuxer "AVI" optional: "avidemux" GOOD;

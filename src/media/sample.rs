@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::pipeline::{Pipeline, Plan, Target};
+use super::pipeline::{Finder, Pipeline, Plan, Target};
 use super::report::{Report, Stop};
 use super::run::run;
 use super::video::{VideoOptions, summarise};
@@ -25,7 +25,7 @@ pub fn sample(
     stop: &Stop,
 ) -> Result<Report> {
     let plan = Plan::Redact {
-        detector,
+        finder: Finder::Detector(detector),
         settings,
         tracking: options.tracking,
         draw: options.draw,

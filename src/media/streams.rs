@@ -2,16 +2,28 @@
 //! others to nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gst::prelude::*;
 
 use super::counters::Counters;
 use super::guard::Guard;
+use super::held::Held;
 use super::probes::{note_end, note_moves};
 use super::source::{Kind, decoder};
+use super::window::Window;
 use super::wiring::{discard, pad, queue, wiring};
 use crate::error::{Error, Result};
+
+/// What is read of a file.
+pub enum Reading {
+    /// All that is kept.
+    All,
+    /// The pictures of a chunk, and nothing else.
+    Chunk(Arc<Window>),
+    /// Sound alone, for pictures that are held until it is known; true once the video was met.
+    Sound(Arc<Held>, AtomicBool),
+}
 
 /// What streaming threads need to extend the pipeline.
 pub struct Streams {
@@ -21,6 +33,8 @@ pub struct Streams {
     pub entry: gst::Element,
     /// Takes audio; None where none is kept.
     pub muxer: Option<gst::Element>,
+    /// What is read.
+    pub reading: Reading,
 }
 
 /// Encoded bytes that may wait for the other streams of an interleaved file.
@@ -71,14 +85,26 @@ impl Streams {
         let caps = source
             .current_caps()
             .unwrap_or_else(|| source.query_caps(None));
-        let entry = pad(&self.entry, "sink")?;
         let kind = Kind::of(&caps);
         note_end(source, &self.counters, &self.guard);
-        if kind != Kind::Video {
+        if let (Kind::Video, Reading::Sound(held, met)) = (kind, &self.reading)
+            && !met.swap(true, Ordering::Relaxed)
+        {
+            // Nothing flows before every stream is connected.
+            let held = held.clone();
+            self.guard
+                .probe(source, gst::PadProbeType::BUFFER, move |_, _| {
+                    held.release();
+                    Ok(gst::PadProbeReturn::Ok)
+                });
+            return self.throw_away(source);
+        }
+        if kind != Kind::Video && !matches!(self.reading, Reading::Sound(..)) {
             miss_video(source, self.clone());
         }
         match (kind, &self.muxer) {
-            (Kind::Video, _) if !entry.is_linked() => {
+            (Kind::Video, _) if self.waits_for_video()? => {
+                let entry = pad(&self.entry, "sink")?;
                 refuse_palettes(self.guard.input(), &caps)?;
                 let mut chain = vec![queue(0, PACKETS)?];
                 if let Some(decoder) = decoder(self.guard.input(), &caps)? {
@@ -86,6 +112,9 @@ impl Streams {
                         decoder.set_property("qos", false);
                     }
                     chain.push(decoder);
+                }
+                if let Reading::Chunk(window) = &self.reading {
+                    window.skip_packets(source, &self.guard);
                 }
                 super::repair::leave_range_to_decoder(&pad(&chain[0], "src")?, &self.guard);
                 self.add(&chain)?;
@@ -111,9 +140,25 @@ impl Streams {
         }
     }
 
+    /// True while no video has come that is to be decoded.
+    fn waits_for_video(&self) -> Result<bool> {
+        Ok(match self.reading {
+            Reading::Sound(..) => false,
+            _ => !pad(&self.entry, "sink")?.is_linked(),
+        })
+    }
+
     fn sink_away(&self, source: &gst::Pad, kind: Kind) -> Result<()> {
         self.counters.note_dropped(kind.name());
+        self.throw_away(source)
+    }
+
+    fn throw_away(&self, source: &gst::Pad) -> Result<()> {
         let sink = discard()?;
+        if matches!(self.reading, Reading::Chunk(_)) {
+            // The pipeline ends with the chunk, before this does.
+            sink.unset_element_flags(gst::ElementFlags::SINK);
+        }
         self.add(std::slice::from_ref(&sink))?;
         self.link(source, &pad(&sink, "sink")?)
     }
@@ -145,7 +190,7 @@ fn miss_video(source: &gst::Pad, streams: Arc<Streams>) {
         let over = info
             .event()
             .is_some_and(|event| event.type_() == gst::EventType::Eos);
-        if !over || pad(&streams.entry, "sink")?.is_linked() {
+        if !over || !streams.waits_for_video()? {
             return Ok(gst::PadProbeReturn::Ok);
         }
         let mut kinds = streams.counters.dropped();

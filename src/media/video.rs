@@ -11,7 +11,7 @@ use super::container::check_whole;
 use super::decoder_log::DecoderLog;
 use super::encode::{Container, Encoding};
 use super::partial::PartialFile;
-use super::pipeline::{Pipeline, Plan, Target, Tracking};
+use super::pipeline::{Finder, Pipeline, Plan, Target, Tracking};
 use super::report::{Progress, Report, Stop};
 use super::run::{redact_stats, regions, run};
 use super::stamps::clear_times;
@@ -72,7 +72,7 @@ pub fn redact_video(
     };
     let started = Instant::now();
     let plan = Plan::Redact {
-        detector,
+        finder: Finder::Detector(detector),
         settings,
         tracking: options.tracking,
         draw: options.draw,
@@ -132,7 +132,7 @@ pub fn redact_video(
 
 /// What is wrong when no stream lasts until the end that the container states, `duration` nanoseconds, by more than
 /// rounding. Of other containers the length is an estimate.
-fn ends_early(pipeline: &Pipeline, duration: u64) -> Option<String> {
+pub(super) fn ends_early(pipeline: &Pipeline, duration: u64) -> Option<String> {
     let reached = pipeline.counters.reached.load(Ordering::Relaxed);
     let states_length = pipeline.counters.states_length.load(Ordering::Relaxed);
     let lacks = duration.saturating_sub(reached);

@@ -8,6 +8,7 @@
 //! from N frames before its first detection on, within its scene, and in every frame between two detections.
 
 mod associate;
+pub mod decisions;
 mod motion;
 mod path;
 pub mod scene;
@@ -86,4 +87,14 @@ pub struct TrackedRegion {
     pub id: TrackId,
     /// Why.
     pub state: TrackState,
+}
+
+impl From<&crate::detect::Detection> for Observed {
+    fn from(found: &crate::detect::Detection) -> Self {
+        Self {
+            bbox: found.bbox,
+            class: found.class,
+            certainty: found.certainty,
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! of exposure: J. P. Lewis, *Fast Normalized Cross-Correlation*, 1995. Whether it is the same scene where frames fit badly, their details
 //! decide: large bright and dark areas of any two scenes fit each other at some shift.
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::Frame;
 
 /// Columns and rows of a thumbnail.
@@ -43,11 +45,37 @@ pub enum Change {
 }
 
 /// The brightness of a frame, cell by cell.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Bits", try_from = "Bits")]
 pub struct Thumbnail {
     cells: Vec<f32>,
     width: usize,
     height: usize,
+}
+
+/// Width, height and the bits of the cells: nothing is lost on the way to another process.
+type Bits = (usize, usize, Vec<u32>);
+
+impl From<Thumbnail> for Bits {
+    fn from(from: Thumbnail) -> Self {
+        let cells = from.cells.iter().map(|cell| cell.to_bits()).collect();
+        (from.width, from.height, cells)
+    }
+}
+
+impl TryFrom<Bits> for Thumbnail {
+    type Error = String;
+
+    fn try_from((width, height, cells): Bits) -> Result<Self, String> {
+        if cells.len() != COLUMNS * ROWS {
+            return Err(format!("{} cells are no thumbnail", cells.len()));
+        }
+        Ok(Self {
+            cells: cells.into_iter().map(f32::from_bits).collect(),
+            width,
+            height,
+        })
+    }
 }
 
 impl Thumbnail {
@@ -120,7 +148,7 @@ impl Thumbnail {
     }
 
     /// True when it shows nothing that could be compared.
-    fn is_flat(&self) -> bool {
+    pub fn is_flat(&self) -> bool {
         correlation(&self.cells, &self.cells, (0, 0), FLAT).is_none()
     }
 }
@@ -143,6 +171,11 @@ impl View {
             self.last = Some(frame);
         }
         change
+    }
+
+    /// The last frame that showed something.
+    pub fn last(&self) -> Option<&Thumbnail> {
+        self.last.as_ref().filter(|last| !last.is_flat())
     }
 }
 

@@ -10,6 +10,8 @@
 
 mod imp;
 
+use std::sync::Arc;
+
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -17,6 +19,7 @@ use gst::subclass::prelude::*;
 use super::detect::FloutageDetect;
 use super::redact::FloutageRedact;
 use super::track::FloutageTrack;
+use crate::track::decisions::Decisions;
 
 glib::wrapper! {
     /// The element. See the [module](self).
@@ -39,6 +42,13 @@ impl FloutageBin {
     /// The redactor inside.
     pub fn redact(&self) -> &FloutageRedact {
         self.imp().redact()
+    }
+
+    /// Redacts what `decisions` say, and looks for nothing. A frame of which they say nothing is filled.
+    pub fn redact_by(&self, decisions: Arc<Decisions>) {
+        // In this order: what is not looked at is filled unless it was decided.
+        self.detect().look_at_nothing();
+        self.track().set_decisions(decisions);
     }
 }
 

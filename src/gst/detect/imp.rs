@@ -107,6 +107,7 @@ pub struct FloutageDetect {
     rejected: Mutex<settings::Rejected>,
     injected: Mutex<Option<SharedDetector>>,
     fills_damaged: AtomicBool,
+    looks_away: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -117,6 +118,10 @@ impl FloutageDetect {
 
     pub(super) fn fill_damaged(&self) {
         self.fills_damaged.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn look_at_nothing(&self) {
+        self.looks_away.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_detector(&self, detector: SharedDetector) {
@@ -290,6 +295,10 @@ impl BaseTransformImpl for FloutageDetect {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         lock(&self.rejected).check()?;
+        if self.looks_away.load(Ordering::Relaxed) {
+            *lock(&self.state) = State::default();
+            return Ok(());
+        }
         let injected = lock(&self.injected).clone();
         let detector = match injected {
             Some(detector) => detector,
@@ -337,6 +346,10 @@ impl BaseTransformImpl for FloutageDetect {
         &self,
         buffer: &mut gst::BufferRef,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        if self.looks_away.load(Ordering::Relaxed) {
+            lock(&self.state).stats.frames += 1;
+            return Ok(gst::FlowSuccess::Ok);
+        }
         let (info, detector) = {
             let state = lock(&self.state);
             (state.info.clone(), state.detector.clone())

@@ -34,6 +34,11 @@ impl FloutageDetect {
         self.imp().fill_damaged();
     }
 
+    /// Opens no model and puts no marker on any buffer, so that whatever nobody else decides about is filled.
+    pub fn look_at_nothing(&self) {
+        self.imp().look_at_nothing();
+    }
+
     /// Uses `detector` in place of the one that the model properties describe, from the next start on.
     pub fn set_detector(&self, detector: SharedDetector) {
         self.imp().set_detector(detector);

@@ -1,4 +1,4 @@
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::glib;
@@ -11,6 +11,7 @@ use gst_base::subclass::prelude::*;
 
 use crate::gst::meta::{self, State as MarkerState};
 use crate::gst::{lock, settings, video};
+use crate::track::decisions::{Decisions, steps};
 use crate::track::scene::{Change, View};
 use crate::track::window::{Item, Window};
 use crate::track::{Settings, TrackState, Tracker};
@@ -82,13 +83,9 @@ impl State {
         let size = self.info.as_ref().map_or((0, 0), |info| {
             (info.width() as usize, info.height() as usize)
         });
-        let steps = match (self.last, buffer.pts()) {
-            (Some(before), Some(now)) => {
-                now.saturating_sub(before).nseconds() as f32
-                    / self.frame_duration().nseconds() as f32
-            }
-            _ => 1.0,
-        };
+        let time = |time: Option<gst::ClockTime>| time.map(gst::ClockTime::nseconds);
+        let length = self.frame_duration().nseconds();
+        let steps = steps(time(self.last), time(buffer.pts()), length);
         self.last = buffer.pts().or(self.last);
         let marker = meta::marker(&buffer).filter(|marker| {
             (marker.width as usize, marker.height as usize) == size
@@ -130,6 +127,24 @@ impl State {
         buffer
     }
 
+    /// Puts the regions on `buffer` that were decided beforehand. One of which nothing was decided stays without a marker.
+    fn decide(&mut self, decisions: &Decisions, buffer: &mut gst::BufferRef) {
+        self.stats.frames += 1;
+        let Some(info) = &self.info else { return };
+        let time = buffer.pts().map(gst::ClockTime::nseconds);
+        let Some(regions) = time.and_then(|time| decisions.at(time)) else {
+            return;
+        };
+        for region in regions {
+            self.stats.states[region.state as usize] += 1;
+        }
+        let (width, height) = (info.width() as usize, info.height() as usize);
+        meta::replace_regions(buffer, regions, width, height);
+        if meta::mark(buffer, MarkerState::Analysed, info).is_err() {
+            gst::warning!(CAT, "the marker was refused; the frame will be filled");
+        }
+    }
+
     /// Forgets every buffer and track.
     fn reset(&mut self, settings: Settings) {
         if let Ok(fresh) = Self::new(settings) {
@@ -146,10 +161,15 @@ impl State {
 pub struct FloutageTrack {
     settings: Mutex<Settings>,
     rejected: Mutex<settings::Rejected>,
+    decisions: Mutex<Option<Arc<Decisions>>>,
     state: Mutex<Option<State>>,
 }
 
 impl FloutageTrack {
+    pub(super) fn set_decisions(&self, decisions: Arc<Decisions>) {
+        *lock(&self.decisions) = Some(decisions);
+    }
+
     pub(super) fn set_settings(&self, settings: Settings) -> crate::Result<()> {
         settings.validate()?;
         *lock(&self.settings) = settings;
@@ -396,7 +416,8 @@ impl BaseTransformImpl for FloutageTrack {
     }
 
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        if let Some(buffer) = self.take_queued_buffer() {
+        if let Some(mut buffer) = self.take_queued_buffer() {
+            let decisions = lock(&self.decisions).clone();
             let mut state = lock(&self.state);
             let Some(state) = state.as_mut().filter(|state| state.info.is_some()) else {
                 gst::element_imp_error!(
@@ -406,6 +427,10 @@ impl BaseTransformImpl for FloutageTrack {
                 );
                 return Err(gst::FlowError::NotNegotiated);
             };
+            if let Some(decisions) = decisions {
+                state.decide(&decisions, buffer.make_mut());
+                return Ok(GenerateOutputSuccess::Buffer(buffer));
+            }
             state.take_in(buffer);
         }
         while let Some(item) = self.next(false) {

@@ -15,12 +15,15 @@
 
 mod imp;
 
+use std::sync::Arc;
+
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use crate::error::Result as FloutageResult;
 use crate::track::Settings;
+use crate::track::decisions::Decisions;
 
 glib::wrapper! {
     /// The element. See the [module](self).
@@ -34,6 +37,11 @@ impl FloutageTrack {
     /// Errors: a setting outside its range.
     pub fn set_settings(&self, settings: Settings) -> FloutageResult<()> {
         self.imp().set_settings(settings)
+    }
+
+    /// Gives each buffer the regions of `decisions`, and waits for none. A buffer of which they say nothing stays as it is.
+    pub fn set_decisions(&self, decisions: Arc<Decisions>) {
+        self.imp().set_decisions(decisions);
     }
 }
 

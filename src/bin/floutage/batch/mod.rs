@@ -28,6 +28,7 @@ use floutage::storage::is_address;
 use self::job::{Job, SourceArgs, WorkArgs};
 use self::places::Places;
 use self::pool::{Options, Pool};
+use self::reconcile::Task;
 use self::settings::Given;
 use crate::redact::plan::LeftOut;
 use crate::redact::{STOP, catch_signals};
@@ -195,7 +196,7 @@ fn work_on(
             auto::best_jobs(&items, cores)?
         }
     }
-    .clamp(1, tasks.len().max(1));
+    .clamp(1, most_processes(&tasks)?);
     options.threads = (cores / options.jobs).max(1);
     let pool = Pool::new(journal, places, tasks, options, work.quiet);
     match pool.run() {
@@ -203,6 +204,16 @@ fn work_on(
         Err(_) if STOP.requested() => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Processes that `tasks` can keep busy: a file that is split is for as many as there are.
+fn most_processes(tasks: &[Task]) -> Result<usize> {
+    for task in tasks {
+        if settings::splitting(&task.item.arguments)?.is_some() {
+            return Ok(usize::MAX);
+        }
+    }
+    Ok(tasks.len().max(1))
 }
 
 fn account(journal: &Journal) -> Result<Account> {

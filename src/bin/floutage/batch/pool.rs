@@ -20,15 +20,18 @@ use floutage::batch::plan::Item;
 use floutage::media::partial::place;
 use floutage::media::report::{Progress, Report};
 use floutage::sandbox::Confinement;
+use floutage::storage::is_address;
 
 use super::display::Display;
 use super::exchange::Exchange;
 use super::places::Places;
 use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
-use super::settings::{credentials, record};
+use super::settings::{credentials, record, splitting};
 use crate::redact::credentials::Credentials;
 use crate::redact::plan::{Job, Kind, kind};
 use crate::redact::record::Record;
+use crate::redact::slots::Slots;
+use crate::redact::split::{self, Became, Splitter};
 use crate::redact::{STOP, worker};
 use crate::say;
 
@@ -40,7 +43,7 @@ const REST: Duration = Duration::from_millis(500);
 /// How to work.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Files at once.
+    /// Processes at once: files, or chunks of a file that is split.
     pub jobs: usize,
     /// Threads of each.
     pub threads: usize,
@@ -58,6 +61,7 @@ pub struct Pool<'a> {
     busy: AtomicUsize,
     display: Display,
     options: Options,
+    slots: Slots,
     places: &'a Places,
 }
 
@@ -81,6 +85,7 @@ impl<'a> Pool<'a> {
             display: Display::new(tasks.len(), bytes, quiet),
             queue: Mutex::new(tasks.into()),
             options,
+            slots: Slots::new(options.jobs),
             places,
         }
     }
@@ -228,17 +233,19 @@ impl<'a> Pool<'a> {
                 task.item.output
             );
         }
+        // Before an upload begins.
         let record = record(&task.item.arguments)?;
-        let mut exchange = Exchange::begin(&task.item, self.places)?;
-        if record.is_some() && !exchange.is_none() {
+        let written = is_address(&task.item.output);
+        if record.is_some() && (written || is_address(&task.item.input)) {
             bail!(
                 "--audit-log: objects cannot be recorded yet; leave it out, or copy them to files"
             );
         }
         let credentials = credentials(&task.item.arguments)?;
-        if credentials.is_some() && exchange.upload.is_some() {
+        if credentials.is_some() && written {
             bail!("--c2pa: objects cannot be signed yet; leave it out, or write files");
         }
+        let mut exchange = Exchange::begin(&task.item, self.places)?;
         if let Some(upload) = &exchange.upload {
             locked(&self.journal).uploading(task.id, Some(upload.id()))?;
         }
@@ -332,34 +339,61 @@ impl<'a> Pool<'a> {
             output: target.to_owned(),
             kind: Kind::Video,
         };
-        let arguments = arguments(&task.item, self.options.threads, [], target);
         let mut noted = Instant::now();
-        let threads = Some(self.options.threads);
-        let report = exchange.serve(|link| {
-            worker::redact_apart(
-                &job,
-                arguments,
-                threads,
-                link,
-                &mut |progress: &Progress| {
-                    self.display.update(task.id, progress);
-                    if noted.elapsed() >= NOTE {
-                        noted = Instant::now();
-                        // What another terminal sees is a little old then.
-                        let _ = locked(&self.journal).progress(
-                            task.id,
-                            progress.frames,
-                            progress.share,
-                        );
-                    }
-                },
-            )
-        })?;
+        let mut note = |progress: &Progress| {
+            self.display.update(task.id, progress);
+            if noted.elapsed() >= NOTE {
+                noted = Instant::now();
+                // What another terminal sees is a little old then.
+                let _ = locked(&self.journal).progress(task.id, progress.frames, progress.share);
+            }
+        };
+        let report = match self.in_chunks(task, &job, exchange, &mut note)? {
+            Became::Done(report) => *report,
+            Became::Whole(reason) => {
+                let arguments = arguments(&task.item, self.options.threads, [], target);
+                let threads = Some(self.options.threads);
+                let _slot = self.slots.take();
+                let report = exchange.serve(|link| {
+                    worker::redact_apart(&job, arguments, threads, link, &mut note)
+                })?;
+                split::whole(report, reason)
+            }
+        };
         let report = Report {
             output: output.to_owned(),
             ..report
         };
         Ok((report, identity.stamp))
+    }
+
+    /// Redacts a file in chunks, where that is asked for and can be done.
+    fn in_chunks(
+        &self,
+        task: &Task,
+        job: &Job,
+        exchange: &Exchange,
+        progress: &mut (dyn FnMut(&Progress) + Send),
+    ) -> Result<Became> {
+        let Some(how) = splitting(&task.item.arguments)? else {
+            return Ok(Became::Whole(None));
+        };
+        if !exchange.is_none() {
+            let reason = "it is in object storage, or goes there; files are split";
+            return Ok(Became::Whole(Some(reason.into())));
+        }
+        let words = || {
+            let target = &job.output;
+            arguments(&task.item, self.options.threads, [], target).collect()
+        };
+        let splitter = Splitter {
+            job,
+            how: &how,
+            arguments: &words,
+            threads: Some(self.options.threads),
+            slots: &self.slots,
+        };
+        splitter.redact(progress)
     }
 
     /// Fails when what was read has changed meanwhile, and notes the hash of an object.

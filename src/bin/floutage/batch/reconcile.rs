@@ -14,6 +14,7 @@ use floutage::media::partial::{place, remove_leftover};
 use floutage::storage::{Address, is_address};
 
 use super::places::Places;
+use crate::redact::split;
 
 /// A file to look at or to redact.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ pub fn sweep(output: &str) {
     }
     let output = &*name::path(output);
     let staged = staged(output);
+    split::sweep(&staged);
     remove_leftover(&staged);
     let _ = std::fs::remove_file(&staged);
 }

@@ -12,6 +12,7 @@ use floutage::detect::registry::{Registry, sha256_of};
 
 use crate::cli::{self, Cli};
 use crate::redact::credentials::{self, Credentials};
+use crate::redact::split::Splitting;
 use crate::redact::{self, record::Record};
 
 /// Options of `redact` that are no setting: the batch has its own, or gives them itself.
@@ -24,6 +25,7 @@ const NOT_SETTINGS: &[&str] = &[
     "json",
     "tally",
     "sample",
+    "step",
 ];
 /// Settings that do not bear on the result, or of which the models' hash tells more.
 const WITHOUT_EFFECT: &[&str] = &["models_dir", "inference_threads", "model", "audit_log"];
@@ -229,6 +231,15 @@ pub fn record(arguments: &[String]) -> Result<Option<Record>> {
 /// Errors: it cannot be used.
 pub fn credentials(arguments: &[String]) -> Result<Option<Credentials>> {
     parsed(arguments)?.credentials()
+}
+
+/// How the settings of a file split it, likewise; None where they do not.
+///
+/// Errors: they are no settings.
+pub fn splitting(arguments: &[String]) -> Result<Option<Splitting>> {
+    let how = parsed(arguments)?.splitting()?;
+    // The account counts.
+    Ok(how.map(|how| Splitting { tally: true, ..how }))
 }
 
 fn parsed(arguments: &[String]) -> Result<Box<redact::Args>> {

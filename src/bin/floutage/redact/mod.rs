@@ -4,6 +4,9 @@ pub mod credentials;
 pub mod plan;
 mod progress;
 pub mod record;
+pub mod slots;
+pub mod split;
+mod step;
 mod summary;
 pub mod worker;
 
@@ -20,6 +23,7 @@ use floutage::media::encode::{Codec, Container};
 use floutage::media::picture::{PictureOptions, redact_picture};
 use floutage::media::report::{Progress, Regions, Report, Stop};
 use floutage::media::sample::sample;
+use floutage::media::split::obstacle;
 use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
@@ -31,6 +35,9 @@ use self::credentials::{Credentials, Unsigned};
 use self::plan::{Job, Kind, plan};
 use self::progress::Display;
 use self::record::Record;
+use self::slots::Slots;
+use self::split::{Became, Splitter, Splitting};
+use self::step::{Outcome, Step};
 use self::summary::Summary;
 use crate::confine::{self, ConfineArgs};
 use crate::logging;
@@ -66,6 +73,17 @@ pub struct Args {
     /// Draw the regions' outlines on the redacted picture, for tuning.
     #[arg(long)]
     draw: bool,
+    /// Cut longer videos into chunks of at least so many seconds, which several processes redact at the same time, and join
+    /// them without encoding them again; what is redacted is the same. 10 to 86400 [default with no number: 600].
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "600",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    split: Option<u64>,
     /// Count what an account needs.
     #[arg(long, hide = true)]
     tally: bool,
@@ -75,6 +93,9 @@ pub struct Args {
     /// Redact this one input into this output, and talk to the program that asked for it.
     #[arg(long, hide = true, num_args = 2, value_names = ["INPUT", "OUTPUT"], allow_hyphen_values = true)]
     worker: Option<Vec<PathBuf>>,
+    /// Do the step that standard input asks for.
+    #[arg(long, hide = true)]
+    step: bool,
     /// Record each file, signed, in this log of JSON Lines; `floutage audit verify` finds any change to it.
     #[arg(long, value_name = "LOG", env = "FLOUTAGE_AUDIT_LOG")]
     audit_log: Option<PathBuf>,
@@ -150,6 +171,21 @@ impl Args {
         &self.detector
     }
 
+    /// How to split long videos, where that was asked for.
+    pub fn splitting(&self) -> Result<Option<Splitting>> {
+        let Some(seconds) = self.split else {
+            return Ok(None);
+        };
+        let tracking = self.tracking.settings();
+        Ok(Some(Splitting {
+            seconds,
+            obstacle: obstacle(&self.redaction()?, tracking.detect_every),
+            tracking: tracking.settings,
+            strict: self.strict,
+            tally: self.tally,
+        }))
+    }
+
     /// The codec asked for.
     pub fn codec(&self) -> Result<Option<Codec>> {
         Ok(self.encoding.codec()?)
@@ -172,7 +208,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     args.check()?;
     let settings = args.redaction()?;
     if let Some([input, output]) = args.worker.as_deref() {
-        return Ok(work_for_parent(&args, settings, input, output));
+        return Ok(if args.step {
+            step_for_parent(&args, settings, input, output)
+        } else {
+            work_for_parent(&args, settings, input, output)
+        });
     }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
     check_outputs(&args, &jobs)?;
@@ -285,6 +325,41 @@ fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path)
     ExitCode::from(code)
 }
 
+/// Does one step of the work on a video for the program that started this one.
+fn step_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
+    worker::follow_parent();
+    let job = Job {
+        input: input.to_owned(),
+        output: output.to_owned(),
+        kind: Kind::Video,
+    };
+    let outcome = Step::asked().and_then(|step| {
+        floutage::init()?;
+        let mut sandbox = confine::for_detection(&args.detector.settings()?).read(&job.input);
+        if let Some(folder) = step.writes(&job.output) {
+            sandbox = sandbox.write(folder);
+        }
+        let confinement = args.confine.confine(&sandbox)?;
+        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
+        logging::bridge();
+        let worker = Worker::new(args, settings, None)?;
+        let options = worker.options(&job)?;
+        let mut outcome = step.take(
+            &job,
+            || worker.detector().cloned(),
+            (&worker.settings, &options),
+            &mut worker::tell,
+        )?;
+        if let Outcome::Joined(report) = &mut outcome {
+            confinement.name().clone_into(&mut report.confinement);
+        }
+        Ok(outcome)
+    });
+    let code = u8::from(outcome.is_err());
+    worker::conclude_step(outcome);
+    ExitCode::from(code)
+}
+
 /// Refuses what could not be written, before hours of work.
 fn check_outputs(args: &Args, jobs: &[Job]) -> Result<()> {
     for job in jobs {
@@ -382,6 +457,14 @@ impl<'a> Worker<'a> {
             Kind::Picture => self.picture(job),
             Kind::Video => {
                 let mut display = Display::new(&job.input, self.args.quiet);
+                let split = self.in_chunks(job, &mut |progress| display.update(progress))?;
+                let reason = match split {
+                    Became::Done(report) => {
+                        display.finish();
+                        return Ok(*report);
+                    }
+                    Became::Whole(reason) => reason,
+                };
                 let outcome = worker::redact_apart(
                     job,
                     std::env::args_os().skip(1),
@@ -390,9 +473,25 @@ impl<'a> Worker<'a> {
                     &mut |progress| display.update(progress),
                 );
                 display.finish();
-                outcome
+                outcome.map(|report| split::whole(report, reason))
             }
         }
+    }
+
+    /// Redacts the video in chunks, where that was asked for and can be done.
+    fn in_chunks(&self, job: &Job, progress: &mut (dyn FnMut(&Progress) + Send)) -> Result<Became> {
+        let Some(how) = self.args.splitting()? else {
+            return Ok(Became::Whole(None));
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let splitter = Splitter {
+            job,
+            how: &how,
+            arguments: &|| std::env::args_os().skip(1).collect(),
+            threads: Some(1),
+            slots: &Slots::new(cores),
+        };
+        splitter.redact(progress)
     }
 
     fn picture(&self, job: &Job) -> Result<Report> {
@@ -461,17 +560,7 @@ impl<'a> Worker<'a> {
     fn video(&self, job: &Job, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         floutage::init()?;
         logging::bridge();
-        let container = Container::of(&job.output)?;
-        let options = VideoOptions {
-            encoding: self.args.encoding.encoding(container.default_codec())?,
-            keep_audio: self.args.audio == Audio::Keep,
-            overwrite: self.args.overwrite,
-            tracking: self.args.tracking.settings(),
-            draw: self.args.draw,
-            strict: self.args.strict,
-            tally: self.args.tally,
-            link: self.link(job)?,
-        };
+        let options = self.options(job)?;
         if let Some(seconds) = self.args.sample {
             let limit = std::time::Duration::from_secs(seconds);
             let detector = self.detector()?.clone();
@@ -494,5 +583,20 @@ impl<'a> Worker<'a> {
             progress,
         )?;
         Ok(report)
+    }
+
+    /// How to redact the video of `job`.
+    fn options(&self, job: &Job) -> Result<VideoOptions> {
+        let container = Container::of(&job.output)?;
+        Ok(VideoOptions {
+            encoding: self.args.encoding.encoding(container.default_codec())?,
+            keep_audio: self.args.audio == Audio::Keep,
+            overwrite: self.args.overwrite,
+            tracking: self.args.tracking.settings(),
+            draw: self.args.draw,
+            strict: self.args.strict,
+            tally: self.args.tally,
+            link: self.link(job)?,
+        })
     }
 }

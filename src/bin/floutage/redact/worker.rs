@@ -5,7 +5,7 @@
 //! file and writes one JSON object a line to its standard output: its progress, and at last the outcome.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::STOP;
 use super::plan::Job;
+use super::step::{Outcome, Step};
 use crate::confine;
 use crate::say;
 
@@ -30,6 +31,7 @@ use crate::say;
 enum Line {
     Progress(Progress),
     Done(Box<Report>),
+    Step(Box<Outcome>),
     Failed { problem: String, interrupted: bool },
 }
 
@@ -84,8 +86,17 @@ pub fn tell(progress: &Progress) {
 
 /// In the worker: tells what became of the file.
 pub fn conclude(outcome: Result<Report>) {
-    match outcome {
-        Ok(report) => Line::Done(Box::new(report)).say(),
+    say_or_fail(outcome.map(|report| Line::Done(Box::new(report))));
+}
+
+/// In the worker: tells what became of the step.
+pub fn conclude_step(outcome: Result<Outcome>) {
+    say_or_fail(outcome.map(|outcome| Line::Step(Box::new(outcome))));
+}
+
+fn say_or_fail(line: Result<Line>) {
+    match line {
+        Ok(line) => line.say(),
         Err(error) => Line::Failed {
             problem: say::causes(&error),
             interrupted: matches!(error.downcast_ref(), Some(Error::Interrupted)),
@@ -98,11 +109,58 @@ pub fn conclude(outcome: Result<Report>) {
 /// where there is no number. An input or output that is an object goes over `link`.
 pub fn redact_apart(
     job: &Job,
-    mut arguments: impl Iterator<Item = OsString>,
+    arguments: impl Iterator<Item = OsString>,
     threads: Option<usize>,
     link: Option<OwnedFd>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report> {
+    let input = link.map_or_else(Stdio::null, Stdio::from);
+    match converse(job, arguments, None, threads, input, progress)? {
+        Line::Done(report) => Ok(Report {
+            input: job.input.clone(),
+            output: job.output.clone(),
+            ..*report
+        }),
+        _ => Err(confused(job)),
+    }
+}
+
+/// Has a worker do one step of the work on `job`.
+pub fn step_apart(
+    job: &Job,
+    arguments: impl Iterator<Item = OsString>,
+    threads: Option<usize>,
+    step: &Step,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Outcome> {
+    let text = serde_json::to_vec(step).context("a step cannot be put into words")?;
+    let (input, mut asking) = std::io::pipe().context("no pipe can be made for a process")?;
+    let line = std::thread::scope(|scope| {
+        // A worker that ends early reads no more, and says why.
+        scope.spawn(move || asking.write_all(&text));
+        let word = Some("--step");
+        converse(job, arguments, word, threads, Stdio::from(input), progress)
+    })?;
+    match line {
+        Line::Step(outcome) => Ok(*outcome),
+        _ => Err(confused(job)),
+    }
+}
+
+fn confused(job: &Job) -> anyhow::Error {
+    let problem = "its process answered something else; please report it";
+    Error::media(job.input.display().to_string(), problem).into()
+}
+
+/// Starts a worker with `input` as its standard input, and returns the last thing that it says.
+fn converse(
+    job: &Job,
+    mut arguments: impl Iterator<Item = OsString>,
+    word: Option<&str>,
+    threads: Option<usize>,
+    input: Stdio,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Line> {
     // The name of the file may be another program's by now; this is the one that runs.
     let this = PathBuf::from("/proc/self/exe");
     let this = if this.exists() {
@@ -126,11 +184,14 @@ pub fn redact_apart(
         .args(arguments.next())
         .arg("--worker")
         .args([&job.input, &job.output])
+        .args(word)
         .args(arguments)
-        .stdin(link.map_or_else(Stdio::null, Stdio::from))
+        .stdin(input)
         .stdout(Stdio::piped())
         .spawn()
         .context("no process can be started for the file")?;
+    // Its end of a pipe must not stay open here.
+    drop(command);
     let noted = Noted::new(child.id() as i32);
     if STOP.requested() {
         interrupt();
@@ -149,16 +210,12 @@ pub fn redact_apart(
     let status = child.wait().context("the file's process is lost")?;
     drop(noted);
     match outcome {
-        Some(Line::Done(report)) => Ok(Report {
-            input: job.input.clone(),
-            output: job.output.clone(),
-            ..*report
-        }),
         Some(Line::Failed {
             interrupted: true, ..
         }) => Err(Error::Interrupted.into()),
         Some(Line::Failed { problem, .. }) => Err(anyhow!(problem)),
-        _ => {
+        Some(line) => Ok(line),
+        None => {
             if !is_address(&job.output) {
                 remove_leftover(&job.output);
             }

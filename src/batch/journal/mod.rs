@@ -3,137 +3,25 @@
 //! Invariants: one process writes a journal at a time; a step is on the disk before the next one begins; a state other than
 //! [`State::Done`] vouches for nothing under the output's name.
 
-use std::collections::BTreeMap;
+mod entry;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, State};
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
-use serde::Serialize;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use self::entry::entry;
+use self::tables::VERSION;
 use super::identity::{Identity, Stamp};
 use super::plan::Item;
 use crate::error::{Error, Result};
 use crate::media::report::Report;
-
-/// Version of the tables below.
-const VERSION: i64 = 2;
-/// What brings the tables of version 1 to this one.
-const SINCE_1: &str = "
-ALTER TABLE file ADD COLUMN etag TEXT;
-ALTER TABLE file ADD COLUMN result_etag TEXT;
-ALTER TABLE file ADD COLUMN upload TEXT;
-";
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS file (
-    id INTEGER PRIMARY KEY,
-    output TEXT NOT NULL UNIQUE,
-    input TEXT NOT NULL,
-    listed INTEGER NOT NULL,        -- belongs to the present batch
-    arguments TEXT NOT NULL,        -- JSON
-    settings TEXT NOT NULL,         -- JSON
-    settings_hash TEXT NOT NULL,
-    model_hash TEXT NOT NULL,
-    models TEXT NOT NULL,
-    size INTEGER, mtime_ns INTEGER, blake3 TEXT,
-    state TEXT NOT NULL,            -- pending, running, written, done, failed
-    changed TEXT,                   -- why a finished file would have to be done again
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT,
-    owned INTEGER NOT NULL DEFAULT 0,   -- what has the output's name was made by this batch
-    result_size INTEGER, result_mtime_ns INTEGER, result_blake3 TEXT,
-    etag TEXT, result_etag TEXT,    -- of objects
-    upload TEXT,                    -- an upload of the result that may not be over
-    report TEXT,                    -- JSON
-    started INTEGER, finished INTEGER,  -- seconds since 1970
-    frames INTEGER, share REAL      -- how far a running file is
-);
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-";
-
-/// How far a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// To be done.
-    Pending,
-    /// Being done, or cut off in the midst of it.
-    Running,
-    /// Redacted under another name; the result's hash is known.
-    Written,
-    /// Complete under its name.
-    Done,
-    /// Given up.
-    Failed,
-}
-
-impl State {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Running,
-        Self::Written,
-        Self::Done,
-        Self::Failed,
-    ];
-
-    /// The name in the journal and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Written => "written",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// One file of a journal.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Number in this journal.
-    pub id: i64,
-    /// The file read.
-    pub input: String,
-    /// The file written.
-    pub output: String,
-    /// Settings by name.
-    pub settings: BTreeMap<String, String>,
-    /// Hash of the settings.
-    pub settings_hash: String,
-    /// Hash of the models.
-    pub model_hash: String,
-    /// Names and SHA-256 of the models.
-    pub models: String,
-    /// The input as it was when it was last redacted.
-    pub identity: Option<Identity>,
-    /// How far it is.
-    pub state: State,
-    /// Why a finished file would have to be done again, where that was to be reported only.
-    pub changed: Option<String>,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What went wrong the last time.
-    pub error: Option<String>,
-    /// Whether what has the output's name was made by this batch.
-    pub owned: bool,
-    /// The result, once it is complete.
-    pub result: Option<Identity>,
-    /// Hash of the result, known before it has its name.
-    pub result_blake3: Option<String>,
-    /// An upload of the result that may not be over.
-    pub upload: Option<String>,
-    /// Numbers of the result.
-    pub report: Option<Report>,
-    /// Seconds since 1970.
-    pub started: Option<i64>,
-    /// Seconds since 1970.
-    pub finished: Option<i64>,
-    /// Frames so far, while it runs.
-    pub frames: u64,
-    /// Share that is done, 0 to 1, while it runs.
-    pub share: Option<f64>,
-}
 
 /// An open journal.
 pub struct Journal {
@@ -204,24 +92,11 @@ impl Journal {
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
         // Each step is to survive a power failure, too.
         self.connection.pragma_update(None, "synchronous", "FULL")?;
-        let version: i64 = self
-            .connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let missing = match version {
-            0 => TABLES,
-            1 => SINCE_1,
-            _ => return Ok(()),
-        };
-        let set = format!("BEGIN; {missing} PRAGMA user_version = {VERSION}; COMMIT;");
-        self.connection.execute_batch(&set)?;
-        Ok(())
+        tables::prepare(&self.connection)
     }
 
     fn check_version(&self) -> Result<()> {
-        let version: i64 = self
-            .connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(|error| self.wrong(&error))?;
+        let version = tables::version(&self.connection).map_err(|error| self.wrong(&error))?;
         // To look at, those of version 1 lack nothing.
         if (1..=VERSION).contains(&version) {
             return Ok(());
@@ -414,143 +289,4 @@ fn now() -> i64 {
 fn wrong(path: &Path, error: &rusqlite::Error) -> Error {
     let problem = format!("the batch's journal: {error}");
     Error::media(path.display().to_string(), problem)
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    // Journals of version 1 have no such columns.
-    let later = |name: &str| row.get::<_, Option<String>>(name).unwrap_or(None);
-    let identity =
-        |size: &str, time: &str, hash: &str, etag: &str| -> rusqlite::Result<Option<Identity>> {
-            let (size, time): (Option<i64>, Option<i64>) = (row.get(size)?, row.get(time)?);
-            let hash: Option<String> = row.get(hash)?;
-            Ok(match (size, time, hash) {
-                (Some(size), Some(mtime_ns), Some(blake3)) => Some(Identity {
-                    stamp: Stamp {
-                        size: size as u64,
-                        mtime_ns,
-                        etag: later(etag),
-                    },
-                    blake3,
-                }),
-                _ => None,
-            })
-        };
-    let state: String = row.get("state")?;
-    let settings: String = row.get("settings")?;
-    let report: Option<String> = row.get("report")?;
-    Ok(Entry {
-        id: row.get("id")?,
-        input: row.get("input")?,
-        output: row.get("output")?,
-        settings: serde_json::from_str(&settings).unwrap_or_default(),
-        settings_hash: row.get("settings_hash")?,
-        model_hash: row.get("model_hash")?,
-        models: row.get("models")?,
-        identity: identity("size", "mtime_ns", "blake3", "etag")?,
-        // What is not known is to be done again.
-        state: State::ALL
-            .into_iter()
-            .find(|known| known.name() == state)
-            .unwrap_or(State::Pending),
-        changed: row.get("changed")?,
-        attempts: row.get("attempts")?,
-        error: row.get("error")?,
-        owned: row.get("owned")?,
-        result: identity(
-            "result_size",
-            "result_mtime_ns",
-            "result_blake3",
-            "result_etag",
-        )?,
-        result_blake3: row.get("result_blake3")?,
-        upload: later("upload"),
-        report: report.and_then(|text| serde_json::from_str(&text).ok()),
-        started: row.get("started")?,
-        finished: row.get("finished")?,
-        frames: row.get::<_, Option<i64>>("frames")?.unwrap_or(0) as u64,
-        share: row.get("share")?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::plan::tests::item;
-    use super::*;
-
-    fn identity(blake3: &str) -> Identity {
-        Identity {
-            stamp: Stamp {
-                size: 3,
-                mtime_ns: 4,
-                etag: Some("mark".into()),
-            },
-            blake3: blake3.into(),
-        }
-    }
-
-    #[test]
-    fn a_file_goes_through_its_states_and_survives_reopening() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/journal.sqlite");
-        let mut journal = Journal::open(&path).unwrap();
-        let items = [item("a.mp4", 1.0), item("b.mp4", 1.0)];
-        journal.list(&items).unwrap();
-        let id = journal.entries().unwrap()[0].id;
-        journal.reset(id, &items[0]).unwrap();
-        journal.start(id, &identity("in")).unwrap();
-        journal.progress(id, 7, Some(0.5)).unwrap();
-        let seen = Journal::look(&path).unwrap().entries().unwrap();
-        assert_eq!((seen[0].state, seen[0].frames), (State::Running, 7));
-        journal.written(id, "result", &Report::default()).unwrap();
-        assert_eq!(journal.entries().unwrap()[0].result, None);
-        journal.done(id, &identity("").stamp).unwrap();
-        assert!(Journal::open(&path).is_err(), "it is in use");
-        drop(journal);
-
-        let mut journal = Journal::open(&path).unwrap();
-        journal.list(&items[1..]).unwrap();
-        assert_eq!(journal.entries().unwrap().len(), 1);
-        journal.list(&items).unwrap();
-        let entries = journal.entries().unwrap();
-        assert_eq!(entries[0].state, State::Done);
-        assert_eq!(entries[0].result, Some(identity("result")));
-        assert_eq!(entries[0].identity, Some(identity("in")));
-        assert_eq!(entries[1].state, State::Pending);
-        journal.reset(id, &items[0]).unwrap();
-        assert_eq!(journal.entries().unwrap()[0].result, None);
-        journal.note("what", "this").unwrap();
-        assert_eq!(journal.noted("what").unwrap().as_deref(), Some("this"));
-    }
-
-    #[test]
-    fn journals_of_the_first_version_are_looked_at_and_continued() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.sqlite");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.list(&[item("a.mp4", 1.0)]).unwrap();
-        let back = "ALTER TABLE file DROP COLUMN etag; ALTER TABLE file DROP COLUMN result_etag;
-             ALTER TABLE file DROP COLUMN upload; PRAGMA user_version = 1;";
-        journal.connection.execute_batch(back).unwrap();
-        drop(journal);
-        assert_eq!(Journal::look(&path).unwrap().entries().unwrap().len(), 1);
-        let journal = Journal::open(&path).unwrap();
-        let id = journal.entries().unwrap()[0].id;
-        journal.start(id, &identity("in")).unwrap();
-        journal.uploading(id, Some("u")).unwrap();
-        let entry = &journal.entries().unwrap()[0];
-        assert_eq!(entry.upload.as_deref(), Some("u"));
-        assert_eq!(entry.identity, Some(identity("in")));
-        journal.done(id, &identity("").stamp).unwrap();
-        assert_eq!(journal.entries().unwrap()[0].upload, None);
-    }
-
-    #[test]
-    fn what_is_no_journal_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.sqlite");
-        assert!(Journal::look(&path).is_err());
-        std::fs::write(&path, "words and words and words".repeat(99)).unwrap();
-        assert!(Journal::open(&path).is_err());
-        assert!(Journal::look(&path).is_err());
-    }
 }
