@@ -71,6 +71,16 @@ impl BBox {
         width.max(0.0) * height.max(0.0)
     }
 
+    /// The smallest box that covers both.
+    pub fn union(&self, other: &Self) -> Self {
+        Self::new(
+            self.x1.min(other.x1),
+            self.y1.min(other.y1),
+            self.x2.max(other.x2),
+            self.y2.max(other.y2),
+        )
+    }
+
     /// Intersection over union, 0 to 1; 0 when both boxes are empty.
     pub fn iou(&self, other: &Self) -> f32 {
         let intersection = self.intersection(other);

@@ -24,8 +24,11 @@ fn evaluate(input: &Path, truth: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
     command.env_remove("FLOUTAGE_MODELS_DIR").arg("evaluate");
     command.arg(input).arg("--truth").arg(truth).arg("--json");
-    command.args(["--input-size", "native", "--model"]);
-    command.arg(fixture("marker-detector"));
+    // What makes no run needs no model.
+    if !arguments.contains(&"--redacted") {
+        command.args(["--input-size", "native", "--model"]);
+        command.arg(fixture("marker-detector"));
+    }
     run(command.args(arguments))
 }
 
@@ -488,6 +491,14 @@ fn wrong_files_are_named_with_what_is_wrong() {
             .any(|name| name.contains("new.html"))
     );
     with("--html", &clip, &["clip.mp4", ".html"]);
+    // What would leave regions open, and what would change nothing.
+    let wrong = ["--detect-every", "2", "--look-ahead", "0"];
+    evaluate(&clip, &good, &wrong).failed(&["detect-every = 2", "at most 1"]);
+    let wrong = ["--sweep", "detect-every=1,2,look-ahead=0,12"];
+    evaluate(&clip, &good, &wrong).failed(&["detect-every = 2", "at most 1"]);
+    let version = clip.to_str().expect("UTF-8");
+    let refused = evaluate(&clip, &good, &["--redacted", version, "--margin", "1"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     let nowhere = path("nowhere").join("new.html");
     let arguments = ["--html", nowhere.to_str().expect("UTF-8")];
     let said = evaluate(&clip, &good, &arguments).failed(&["nowhere/new.html", "No such file"]);

@@ -109,6 +109,13 @@ fn pictures_of_leaks_are_there_when_asked_for_with_a_warning() {
     check(&html);
     assert_eq!(html.matches("data:image/png;base64,").count(), 2);
     assert!(said.stderr.contains("not redacted") && html.contains("not redacted"));
+    use std::os::unix::fs::PermissionsExt;
+    let report = folder.path().join("report.html");
+    let mode = std::fs::metadata(report)
+        .expect("there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
     let mut command = Command::new(env!("CARGO_BIN_EXE_floutage"));
     command.args([
         "evaluate",

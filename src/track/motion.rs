@@ -12,6 +12,9 @@ use crate::geometry::BBox;
 const MEASURED: f32 = 1.0 / 20.0;
 /// Standard deviation by which the velocity changes in one step, likewise.
 const ACCELERATION: f32 = 1.0 / 80.0;
+/// Least and greatest size that is expected, as a share of the last one seen: a box that shrinks while something is covered goes on to
+/// nothing, though the thing is there.
+const SIZES: [f32; 2] = [0.5, 2.0];
 
 /// Position and velocity on one axis, with their covariance.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +69,8 @@ impl Axis {
 pub struct Motion {
     /// Centre x and y, width and height.
     axes: [Axis; 4],
+    /// Width and height as they were seen last.
+    seen: [f32; 2],
 }
 
 fn parts(bbox: &BBox) -> [f32; 4] {
@@ -88,6 +93,7 @@ impl Motion {
         let size = scale(bbox);
         Self {
             axes: parts(bbox).map(|part| Axis::new(part, size)),
+            seen: [bbox.width(), bbox.height()],
         }
     }
 
@@ -105,6 +111,7 @@ impl Motion {
         for (axis, part) in self.axes.iter_mut().zip(parts(seen)) {
             axis.update(part, size);
         }
+        self.seen = [seen.width(), seen.height()];
     }
 
     /// Moves by what the camera moved, in pixels.
@@ -116,7 +123,9 @@ impl Motion {
     /// The region as it is expected now.
     pub fn bbox(&self) -> BBox {
         let [x, y, width, height] = self.axes.map(|axis| axis.position);
-        BBox::from_centre(x, y, width.max(1.0), height.max(1.0))
+        let sized = |side: f32, seen: f32| side.clamp(SIZES[0] * seen, SIZES[1] * seen).max(1.0);
+        let (width, height) = (sized(width, self.seen[0]), sized(height, self.seen[1]));
+        BBox::from_centre(x, y, width, height)
     }
 
     /// Velocity of the centre in pixels per step.

@@ -147,7 +147,9 @@ impl Track {
                 let steps = first.step - step;
                 let (bbox, trust) = self.backwards(first, steps);
                 bbox.dilate(NEAR).clip(width, height)?;
-                Some((grow(bbox, steps, trust), TrackState::Anticipated))
+                // It may have stood there before it moved.
+                let bbox = grow(bbox, steps, trust).union(&first.bbox);
+                Some((bbox, TrackState::Anticipated))
             }
             (Some(last), None) if frame - last.frame <= settings.hold as u64 => {
                 let steps = step - last.step;
@@ -155,7 +157,9 @@ impl Track {
                 motion.predict(steps);
                 let bbox = motion.bbox();
                 bbox.dilate(NEAR).clip(width, height)?;
-                Some((grow(bbox, steps, self.trust()), TrackState::Held))
+                // It may have stopped.
+                let bbox = grow(bbox, steps, self.trust()).union(&last.bbox);
+                Some((bbox, TrackState::Held))
             }
             _ => None,
         }
@@ -246,10 +250,5 @@ fn steadied(here: &Seen, neighbours: Option<(&Seen, &Seen)>) -> BBox {
     if after.frame - before.frame > 4 || expected.iou(&here.bbox) < 0.3 {
         return here.bbox;
     }
-    BBox::new(
-        here.bbox.x1.min(expected.x1),
-        here.bbox.y1.min(expected.y1),
-        here.bbox.x2.max(expected.x2),
-        here.bbox.y2.max(expected.y2),
-    )
+    here.bbox.union(&expected)
 }

@@ -74,6 +74,43 @@ fn walk(index: usize, speed: (f32, f32), side: f32) -> BBox {
     BBox::from_centre(320.0 + speed.0 * t, 180.0 + speed.1 * t, side, side * 1.3)
 }
 
+/// What is detected does not tell what happens next: it may go on, stop, shrink no further, or have stood there before it moved.
+#[test]
+fn what_is_not_detected_any_more_or_yet_is_covered_where_it_may_be() {
+    let walks = |speed: f32| {
+        move |index: usize| BBox::from_centre(100.0 + speed * index as f32, 180.0, 30.0, 40.0)
+    };
+    let shrinks = |index: usize| {
+        BBox::from_centre(200.0, 180.0, 80.0 - 3.0 * index as f32, 90.0 - index as f32)
+    };
+    let paths: [&dyn Fn(usize) -> BBox; 4] = [&walks(0.0), &walks(3.0), &walks(8.0), &shrinks];
+    for (path, at) in paths.iter().enumerate() {
+        for stops in [false, true] {
+            // Seen for 16 frames, then not for 12; and the same backwards in time.
+            let truth: Vec<BBox> = (0..28)
+                .map(|index| at(if stops { index.min(15) } else { index.min(20) }))
+                .collect();
+            for backwards in [false, true] {
+                let frame = |index: usize| if backwards { 27 - index } else { index };
+                let script: Script = (0..28)
+                    .map(frame)
+                    .map(|index| {
+                        let seen = (index < 16).then(|| face(truth[index], true));
+                        Some(seen.into_iter().collect())
+                    })
+                    .collect();
+                for (index, regions) in run(settings(12, 12), &script).iter().enumerate() {
+                    let truth = truth[frame(index)];
+                    assert!(
+                        covered(&truth, regions) >= 0.9,
+                        "path {path}, {stops}, {backwards}, {index}: {truth:?} under {regions:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn three_detections_far_apart_show_a_motion_as_well_as_many() {
     let script: Script = (0..40)

@@ -59,21 +59,24 @@ impl FloutageBin {
             .unwrap_or(self.redact.upcast_ref())
     }
 
-    /// Whoever sets properties one by one cannot be refused one; so a warning, where the program refuses.
-    fn warn_of_gaps(&self) {
+    /// Checks that what appears between two analysed frames is found before those are let go. Not when one of the properties is set:
+    /// the other may still follow.
+    fn check_cover(&self) -> Result<(), gst::StateChangeError> {
         let every: u32 = self.detect.property(settings::DETECT_EVERY);
         let look_ahead: u32 = self.track.property("look-ahead");
-        if every > look_ahead.saturating_add(1) {
-            gst::element_imp_warning!(
-                self,
-                gst::LibraryError::Settings,
-                [
-                    "what appears between two analysed frames shows until the next one: detect-every is {every}, which \
-                     needs a look-ahead of {} at least, not {look_ahead}",
-                    every - 1
-                ]
-            );
+        if every <= look_ahead.saturating_add(1) {
+            return Ok(());
         }
+        gst::element_imp_error!(
+            self,
+            gst::LibraryError::Settings,
+            [
+                "detect-every = {every} needs a look-ahead of {} at least, not {look_ahead}: what appears between two analysed \
+                 frames would show until the next one",
+                every - 1
+            ]
+        );
+        Err(gst::StateChangeError)
     }
 
     fn assemble(&self) -> Result<(), glib::BoolError> {
@@ -182,7 +185,7 @@ impl ElementImpl for FloutageBin {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::ReadyToPaused {
-            self.warn_of_gaps();
+            self.check_cover()?;
         }
         self.parent_change_state(transition)
     }

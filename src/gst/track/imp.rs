@@ -31,6 +31,8 @@ struct Held {
     number: u64,
     /// Whether its regions are the tracker's to say.
     tracked: bool,
+    /// Whether the detector left it out.
+    left_out: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +47,8 @@ struct State {
     info: Option<gst_video::VideoInfo>,
     tracker: Tracker,
     window: Window<Held, gst::Event>,
+    /// The last frame that was analysed.
+    analysed: Option<u64>,
     view: View,
     last: Option<gst::ClockTime>,
     stats: Stats,
@@ -56,6 +60,7 @@ impl State {
             info: None,
             tracker: Tracker::new(settings)?,
             window: Window::new(settings.look_ahead),
+            analysed: None,
             view: View::default(),
             last: None,
             stats: Stats::default(),
@@ -94,25 +99,33 @@ impl State {
         let state = marker.map(|marker| marker.state);
         let seen = (state == Some(MarkerState::Analysed)).then(|| meta::observed(&buffer));
         let number = self.tracker.observe(size, steps, change, seen.as_deref());
+        if state == Some(MarkerState::Analysed) {
+            self.analysed = Some(number);
+        }
+        let left_out = state == Some(MarkerState::Deferred);
         self.window.push(Held {
             buffer,
             number,
-            tracked: matches!(state, Some(MarkerState::Analysed | MarkerState::Deferred)),
+            tracked: left_out || state == Some(MarkerState::Analysed),
+            left_out,
         });
         self.stats.time += started.elapsed();
     }
 
-    /// The buffer with its regions, ready to leave.
-    fn let_out(&mut self, held: Held) -> gst::Buffer {
+    /// The buffer with its regions, ready to leave. One that was left out keeps its marker, and will be filled, when the next frame that
+    /// is analysed comes too late for it and the stream is not at its `end`: what has appeared since would be open.
+    fn let_out(&mut self, held: Held, end: bool) -> gst::Buffer {
         let started = Instant::now();
         let Held {
             mut buffer,
             number,
             tracked,
+            left_out,
         } = held;
+        let known = !left_out || end || self.analysed.is_some_and(|analysed| analysed > number);
         let regions = self.tracker.take(number);
         self.stats.frames += 1;
-        if let (true, Some(info)) = (tracked, &self.info) {
+        if let (true, Some(info)) = (tracked && known, &self.info) {
             let (width, height) = (info.width(), info.height());
             for region in &regions {
                 self.stats.states[region.state as usize] += 1;
@@ -187,7 +200,7 @@ impl FloutageTrack {
         };
         Some(match item? {
             Item::Event(event) => Item::Event(event),
-            Item::Frame(held) => Item::Frame(state.let_out(held)),
+            Item::Frame(held) => Item::Frame(state.let_out(held, all)),
         })
     }
 

@@ -10,7 +10,7 @@ mod subject;
 mod sweep;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -45,7 +45,7 @@ pub struct Args {
     results: Option<PathBuf>,
     /// Measure this redacted version instead of a run, whatever made it: a video with the same frames, or a folder with
     /// pictures of the same names, of the same size. What differs by more than encoding explains counts as redacted.
-    #[arg(long, value_name = "CLIP|FOLDER", conflicts_with = "results")]
+    #[arg(long, value_name = "CLIP|FOLDER", conflicts_with_all = ["results", "DetectorArgs", "TrackingArgs", "RedactionArgs"])]
     redacted: Option<PathBuf>,
     /// Run every combination of these settings and show how leaks and needless redaction trade off:
     /// `confidence-threshold=0.2,0.3,margin=0.2,0.4,look-ahead=0,12`.
@@ -83,6 +83,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         tracking: args.tracking.settings(),
         redaction: args.redaction.settings()?,
     };
+    // What redact refuses is not worth a figure.
+    base.tracking.check_cover()?;
     let subject = Subject::read(&args.input, &args.truth, args.class)?;
     let report = args.report()?;
     if matches!(subject.kind, Kind::Pictures(_)) && args.tracking.settings() != Tracking::default()
@@ -104,6 +106,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             _ => Vec::new(),
         };
         let page = html::page(&args.about()?, &outcome, &crops);
+        if args.include_crops {
+            keep_private(report.path())?;
+        }
         std::fs::write(report.path(), page)
             .map_err(|error| floutage::Error::io(report.path(), "writing", error))?;
         report.finish()?;
@@ -118,6 +123,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let said = say::out(text.trim_end());
     Ok(ExitCode::from(u8::from(!said)))
+}
+
+/// Lets nobody but its owner read the file at `path`.
+fn keep_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| floutage::Error::io(path, "writing", error))?;
+    Ok(())
 }
 
 impl Args {

@@ -237,6 +237,15 @@ impl Sweep {
         all
     }
 
+    /// `base` with one combination of values.
+    fn chosen(&self, base: &Chosen, values: &[&str]) -> Result<Chosen> {
+        let mut chosen = base.clone();
+        for ((name, _), value) in self.0.iter().zip(values) {
+            chosen.set(name, value)?;
+        }
+        Ok(chosen)
+    }
+
     /// Runs all combinations, each with the other settings of `base`.
     pub fn run(&self, subject: &Subject, base: &Chosen) -> Result<Swept> {
         if let (Kind::Pictures(_), Some((name, _))) = (
@@ -247,14 +256,14 @@ impl Sweep {
         ) {
             bail!("--sweep {name}: it changes nothing in pictures, which have no order in time");
         }
+        for values in self.combinations() {
+            self.chosen(base, &values)?.tracking.check_cover()?;
+        }
         let mut detector: Option<(DetectorSettings, SharedDetector)> = None;
         let mut findings: Option<(DetectorSettings, Tracking, Findings)> = None;
         let mut points = Vec::new();
         for values in self.combinations() {
-            let mut chosen = base.clone();
-            for ((name, _), value) in self.0.iter().zip(&values) {
-                chosen.set(name, value)?;
-            }
+            let chosen = self.chosen(base, &values)?;
             let shared = match &detector {
                 Some((settings, shared)) if *settings == chosen.detector => shared.clone(),
                 _ => {

@@ -70,7 +70,8 @@ pub struct Args {
     /// What becomes of the audio: voices identify people.
     #[arg(long, value_enum, default_value_t = Audio::Drop)]
     audio: Audio,
-    /// Draw the regions' outlines on the redacted picture, for tuning.
+    /// Draw the regions' outlines on the redacted picture, for tuning, with the number of the track and why: d detected, u
+    /// detected with doubt, i between two detections, a soon detected, h just detected.
     #[arg(long)]
     draw: bool,
     /// Cut longer videos into chunks of at least so many seconds, which several processes redact at the same time, and join
