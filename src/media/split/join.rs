@@ -135,6 +135,7 @@ fn build(
             .map_err(wiring)?;
     }
     let coded = pad(&concat, "src")?;
+    keep_form(&coded, &guard);
     continue_decoding_times(&coded, &counters, &guard);
     keep_end(&coded, container, counters.clone(), &guard);
     for moving in [&coded, &pad(&sink, "sink")?] {
@@ -180,6 +181,37 @@ fn add_sound(
         let _ = streams.guard.run(|| streams.connect(pad));
     });
     Ok(())
+}
+
+/// Keeps caps that come again with each chunk from passing `pad`: muxers take those of the first one for good, and parsers say
+/// the first time less than they know in the end. Chunks of another form than the first one end the pipeline.
+fn keep_form(pad: &gst::Pad, guard: &Arc<Guard>) {
+    /// Caps that passed, and those of what comes now.
+    type Forms = (Option<gst::Caps>, Option<gst::Caps>);
+    let forms = Mutex::new((Forms::default(), false));
+    let name = guard.input().to_owned();
+    let all = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    guard.probe(pad, all, move |_, info| {
+        let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
+        let ((passed, now), begun) = &mut *forms;
+        if let Some(event) = info.event()
+            && let gst::EventView::Caps(caps) = event.view()
+        {
+            *now = Some(caps.caps_owned());
+            if *begun {
+                // Not Drop: see `audio::drop_tags`.
+                return Ok(gst::PadProbeReturn::Handled);
+            }
+            passed.clone_from(now);
+        }
+        if info.buffer().is_some() {
+            *begun = true;
+            if passed != now {
+                return Err(Error::media(&name, "its chunks are not of one form"));
+            }
+        }
+        Ok(gst::PadProbeReturn::Ok)
+    });
 }
 
 /// Gives what passes `pad` decoding times that go on from one chunk to the next, and counts it.
