@@ -20,6 +20,7 @@
 
 mod check;
 mod entry;
+mod figures;
 mod key;
 mod log;
 mod place;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::check::Checked;
 use super::entry::{Event, Redacted};
+use super::figures::figures;
 
 /// A language of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +27,24 @@ impl Language {
     }
 
     /// One of the two texts.
-    fn say(self, english: &'static str, french: &'static str) -> &'static str {
+    pub(super) fn say(self, english: &'static str, french: &'static str) -> &'static str {
         match self {
             Self::English => english,
             Self::French => french,
         }
     }
 
+    /// A number to one decimal.
+    fn tenths(self, number: f64) -> String {
+        let text = format!("{number:.1}");
+        match self {
+            Self::English => text,
+            Self::French => text.replace('.', ","),
+        }
+    }
+
     /// A number with its thousands apart.
-    fn number(self, number: u64) -> String {
+    pub(super) fn number(self, number: u64) -> String {
         let digits = number.to_string();
         let mut text = String::new();
         for (index, digit) in digits.chars().enumerate() {
@@ -51,7 +62,7 @@ impl Language {
 }
 
 /// `text` inside HTML.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -210,71 +221,106 @@ fn counts(html: &mut String, checked: &Checked, outputs: &[&Redacted], language:
                 "Files, segments and hours of streams",
                 "Fichiers, segments et heures de flux",
             ),
-            sums.outputs,
+            language.number(sums.outputs),
         ),
-        (say("Frames", "Images"), sums.frames),
+        (say("Frames", "Images"), language.number(sums.frames)),
         (
             say(
                 "Faces, summed over frames",
                 "Visages, sommés sur les images",
             ),
-            sums.faces,
+            language.number(sums.faces),
         ),
         (
             say(
                 "Licence plates, summed over frames",
                 "Plaques, sommées sur les images",
             ),
-            sums.plates,
+            language.number(sums.plates),
         ),
         (
             say(
                 "Frames filled whole because they could not be analysed",
                 "Images entièrement masquées faute d’analyse",
             ),
-            sums.filled,
+            language.number(sums.filled),
         ),
         (
             say(
                 "Frames lost in damaged inputs",
                 "Images perdues dans des sources abîmées",
             ),
-            sums.lost,
+            language.number(sums.lost),
         ),
-        (say("Frames damaged", "Images abîmées"), sums.damaged),
+        (
+            say("Frames damaged", "Images abîmées"),
+            language.number(sums.damaged),
+        ),
         (
             say("Minutes of video", "Minutes de vidéo"),
-            (sums.seconds / 60.0).round() as u64,
+            language.tenths(sums.seconds / 60.0),
         ),
         (
             say(
                 "Outputs with sound kept",
                 "Sorties dont le son est conservé",
             ),
-            sums.with_sound,
+            language.number(sums.with_sound),
         ),
         (
             say(
                 "Inputs refused or failed, without output",
                 "Sources refusées ou en échec, sans sortie",
             ),
-            sums.failed,
+            language.number(sums.failed),
         ),
         (
             say(
                 "Outputs of a process that was not fully confined",
                 "Sorties d’un processus non entièrement confiné",
             ),
-            sums.unconfined,
+            language.number(sums.unconfined),
         ),
     ] {
+        let _ = write!(html, "<tr><th>{name}</th><td class=\"n\">{value}</td></tr>");
+    }
+    if let Some(hours) = hours(checked) {
         let _ = write!(
             html,
-            "<tr><th>{name}</th><td class=\"n\">{}</td></tr>",
-            language.number(value)
+            "<tr><th>{}</th><td class=\"n\">{}</td></tr>",
+            say("Hours in service", "Heures de service"),
+            language.tenths(hours)
         );
     }
     html.push_str("</table>\n");
+}
+
+/// Hours between the service's starts and stops; None where it never started. Where it ended without a word, up to the last entry.
+fn hours(checked: &Checked) -> Option<f64> {
+    let (mut sum, mut begin, mut last) = (0.0, None::<Timestamp>, None);
+    let mut any = false;
+    let to = |begin: Option<Timestamp>, end: Option<Timestamp>| {
+        let seconds = begin.zip(end).map(|(begin, end)| end.duration_since(begin));
+        seconds.map_or(0.0, |it| it.as_secs_f64().max(0.0))
+    };
+    for (time, event) in &checked.events {
+        let now = time.parse::<Timestamp>().ok();
+        match event {
+            Event::Started { .. } => {
+                any = true;
+                sum += to(begin, last);
+                begin = now;
+            }
+            Event::Stopped { .. } => {
+                sum += to(begin, now);
+                begin = None;
+            }
+            _ => {}
+        }
+        last = now.or(last);
+    }
+    sum += to(begin, last);
+    any.then_some(sum / 3600.0)
 }
 
 fn installed(html: &mut String, checked: &Checked, outputs: &[&Redacted], language: Language) {
@@ -303,6 +349,21 @@ fn installed(html: &mut String, checked: &Checked, outputs: &[&Redacted], langua
             let name = format!("{} {}", say("Model", "Modèle"), model.name);
             add(name, format!("SHA-256 {}", model.sha256));
         }
+    }
+    let retentions = checked.events.iter().filter_map(|(_, event)| match event {
+        Event::Started { settings, .. } => settings["retention"].as_array(),
+        _ => None,
+    });
+    for kept in retentions.flatten().filter_map(Value::as_str) {
+        let name = say(
+            "Recordings are kept for",
+            "Conservation des enregistrements",
+        );
+        let kept = match kept {
+            "" => say("as long as there is room", "tant qu’il y a de la place"),
+            limited => limited,
+        };
+        add(name.to_owned(), kept.to_owned());
     }
     let _ = write!(
         html,
@@ -449,56 +510,4 @@ fn faults(html: &mut String, checked: &Checked, language: Language) {
         );
     }
     html.push_str("</table>\n");
-}
-
-fn figures(
-    html: &mut String,
-    evaluation: Option<&Value>,
-    attack: Option<&Value>,
-    language: Language,
-) {
-    let say = |english, french| language.say(english, french);
-    let _ = write!(
-        html,
-        "<h2>{}</h2>",
-        say("Measured leaks and attacks", "Fuites et attaques mesurées")
-    );
-    if evaluation.is_none() && attack.is_none() {
-        let _ = write!(
-            html,
-            "<p>{}</p>",
-            say(
-                "No measurement was given for this page (--evaluation, --attack).",
-                "Aucune mesure n’a été fournie pour cette page (--evaluation, --attack).",
-            )
-        );
-    }
-    let classes = evaluation.and_then(|figures| figures["classes"].as_object());
-    if let Some(classes) = classes {
-        let _ = write!(
-            html,
-            "<table><tr><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr>",
-            say("Class", "Classe"),
-            say("Height in pixels", "Hauteur en pixels"),
-            say("Boxes", "Occurrences"),
-            say("Share that leaks", "Part non couverte"),
-        );
-        for (class, rows) in classes {
-            for row in rows.as_array().into_iter().flatten() {
-                let _ = write!(
-                    html,
-                    "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.4}</td></tr>",
-                    escape(class),
-                    escape(row["height"].as_str().unwrap_or_default()),
-                    language.number(row["boxes"].as_u64().unwrap_or(0)),
-                    row["leak_rate"].as_f64().unwrap_or(0.0),
-                );
-            }
-        }
-        html.push_str("</table>\n");
-    }
-    if let Some(attack) = attack {
-        let text = serde_json::to_string_pretty(attack).unwrap_or_default();
-        let _ = writeln!(html, "<pre>{}</pre>", escape(&text));
-    }
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
@@ -250,6 +251,83 @@ fn the_page_is_in_both_languages_and_harmless() {
     let mut broken = checked;
     broken.problems.push("line 2: <b>".into());
     assert!(page(&broken, Language::English, None, None).contains("NOT intact"));
+}
+
+#[test]
+fn the_page_tells_operation_retention_leaks_and_attacks() {
+    let started = || Event::Started {
+        versions: Versions::default(),
+        models: Vec::new(),
+        settings: json!({ "retention": ["30days, 2.0 GB", ""] }),
+    };
+    let stopped = || Event::Stopped {
+        reason: "asked".into(),
+    };
+    // Nine hours, then half an hour that ended without a word.
+    let checked = Checked {
+        events: [
+            ("2026-03-01T08:00:00Z", started()),
+            ("2026-03-01T17:00:00Z", stopped()),
+            ("2026-03-02T08:00:00Z", started()),
+            (
+                "2026-03-02T08:30:00Z",
+                Event::Gap {
+                    source: "door".into(),
+                    seconds: 9.0,
+                    reason: "camera".into(),
+                },
+            ),
+            ("2026-03-02T09:00:00Z", started()),
+        ]
+        .map(|(time, event)| (time.to_owned(), event))
+        .into(),
+        ..Checked::default()
+    };
+    let evaluation = json!({ "classes": { "face": [
+        { "height": "12 to 24", "boxes": 1234, "leak_rate": 0.0125 }, { "height": "all", "boxes": 1, "leak_rate": 0.0 }
+    ] } });
+    let row = |style: &str, default| {
+        json!({ "style": style, "default": default, "at_chance": default, "attacks": [
+            { "auc": 0.5, "rank1": 0.062 }, { "auc": 0.505, "rank1": 0.05 }
+        ], "matcher": { "accuracy": 0.071 }, "tesseract": null })
+    };
+    let attack = json!({
+        "faces": { "rows": [row("nothing", false), row("fill", true)] },
+        "plates": { "rows": [row("fill", true)] },
+        "rebuild": {
+            "frames": [{ "style": "mosaic", "frozen": true, "one": 0.3, "many": 0.304, "gain": 0.004 }],
+            "kernels": [{ "style": "Gaussian <19>", "seen": 0.9, "rebuilt": 0.995 }]
+        },
+    });
+    let french = page(&checked, Language::French, Some(&evaluation), Some(&attack));
+    for words in [
+        "Heures de service</th><td class=\"n\">9,5<",
+        "30days, 2.0 GB",
+        "tant qu’il y a de la place",
+        "<td>visage</td><td>12 à 24</td><td>1\u{202f}234</td><td>0.0125</td>",
+        "<td>toutes</td>",
+        "<td>fill (par défaut)</td><td>0.505</td><td>0.062</td><td>oui</td>",
+        "<td>fill (par défaut)</td><td>0.071</td><td>–</td><td>oui</td>",
+        "<td>de la première image</td><td>0.300</td><td>0.304</td><td>0.004</td>",
+        "<td>Gaussian &lt;19&gt;</td><td>0.900</td><td>0.995</td>",
+    ] {
+        assert!(french.contains(words), "{words}: {french}");
+    }
+    let english = page(
+        &checked,
+        Language::English,
+        Some(&evaluation),
+        Some(&attack),
+    );
+    for words in [
+        "Hours in service",
+        "9.5<",
+        "<td>face</td><td>12 to 24</td>",
+        "<td>no</td>",
+    ] {
+        assert!(english.contains(words), "{words}: {english}");
+    }
+    assert!(!page(&Checked::default(), Language::English, None, None).contains("Hours in service"));
 }
 
 /// A change to a log.

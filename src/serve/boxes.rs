@@ -118,6 +118,8 @@ pub fn set_decode_time(fragment: &mut [u8], time: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
@@ -190,5 +192,39 @@ mod tests {
         );
         assert_eq!(decode_time(b"no boxes at all"), None);
         assert!(!set_decode_time(&mut boxed(b"moof", b""), 1));
+    }
+
+    proptest! {
+        /// What comes out of a worker that was taken over, or is left of a file, may be anything.
+        #[test]
+        fn any_bytes_are_looked_through(
+            bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(8), any::<u8>()], 0..80),
+            torn in 1usize..20,
+            kinds in prop::collection::vec((0usize..7, 0u32..40), 0..4),
+        ) {
+            let known = [b"ftyp", b"moov", b"moof", b"mdat", b"traf", b"tfdt", b"trun"];
+            let mut stream = bytes.clone();
+            for (kind, size) in kinds {
+                stream.extend(size.to_be_bytes());
+                stream.extend(known[kind]);
+                stream.extend(&bytes);
+            }
+            let mut cutter = Cutter::default();
+            let mut given = 0;
+            for chunk in stream.chunks(torn) {
+                for part in cutter.push(chunk) {
+                    let (Part::Init(part) | Part::Fragment(part)) = part;
+                    given += part.len();
+                }
+            }
+            prop_assert!(given <= stream.len());
+            let before = stream.clone();
+            samples(&stream);
+            set_sequence(&mut stream, 7);
+            if set_decode_time(&mut stream, 9) {
+                prop_assert_eq!(decode_time(&stream), Some(9));
+            }
+            prop_assert_eq!(stream.len(), before.len());
+        }
     }
 }

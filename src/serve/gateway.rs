@@ -1,5 +1,6 @@
 //! The running gateway: cameras as the configuration has them, their outputs, and what the page asks.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
@@ -72,8 +73,23 @@ fn seal(log: &Path, config: &Config) -> Result<Sealer> {
     let settings = serde_json::json!({
         "cameras": config.cameras.len(),
         "recorded": config.cameras.iter().filter(recorded).count(),
+        "retention": retentions(config)?,
     });
     Sealer::start(log, &state, settings)
+}
+
+/// For how long recordings are kept, and how much of them, each way once; empty where nothing bounds it.
+fn retentions(config: &Config) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for camera in &config.cameras {
+        if let Some(recording) = camera.record.resolve(&camera.name)? {
+            let age = recording.retention.age.map(|age| age.to_string());
+            let size = recording.retention.size.map(|size| size.to_string());
+            let both: Vec<String> = age.into_iter().chain(size).collect();
+            all.insert(both.join(", "));
+        }
+    }
+    Ok(all)
 }
 
 impl Gateway {
