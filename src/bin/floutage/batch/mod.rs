@@ -188,7 +188,7 @@ fn work_on(
     catch_signals()?;
     places.check_targets(&items)?;
     let tasks = reconcile::tasks(journal, places, items, options.changed, work.verify)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     options.jobs = match jobs {
         Jobs::Count(count) => count,
         Jobs::Auto => {
@@ -204,6 +204,14 @@ fn work_on(
         Err(_) if STOP.requested() => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Cores for this batch: those that there are, or as many of them as Slurm granted. Not every cluster binds tasks to their cores.
+fn cores() -> usize {
+    let there = std::thread::available_parallelism().map_or(1, usize::from);
+    let granted = std::env::var("SLURM_CPUS_PER_TASK").ok();
+    let granted = granted.and_then(|count| count.parse::<usize>().ok());
+    granted.map_or(there, |granted| granted.clamp(1, there))
 }
 
 /// Processes that `tasks` can keep busy: a file that is split is for as many as there are.
