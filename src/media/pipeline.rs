@@ -128,15 +128,7 @@ impl Tracking {
     ///
     /// Errors: [`Error::Setting`] that says what would do.
     pub fn check_cover(&self) -> Result<()> {
-        let look_ahead = self.settings.look_ahead;
-        if self.detect_every as usize <= look_ahead + 1 {
-            return Ok(());
-        }
-        let allowed = format!(
-            "at most {} with a look-ahead of {look_ahead} frames: what appears between two analysed frames would show until the next one",
-            look_ahead + 1
-        );
-        Err(Error::setting("detect-every", self.detect_every, allowed))
+        self.settings.check_cover(self.detect_every)
     }
 }
 

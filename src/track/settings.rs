@@ -36,4 +36,18 @@ impl Settings {
         }
         Ok(())
     }
+
+    /// Checks that where one frame of `every` is analysed, what appears between two of them is found before those are let go.
+    ///
+    /// Errors: [`Error::Setting`] about `detect-every` that says what would do.
+    pub fn check_cover(&self, every: u32) -> Result<()> {
+        let (look_ahead, most) = (self.look_ahead, self.look_ahead + 1);
+        if every as usize <= most {
+            return Ok(());
+        }
+        let allowed = format!(
+            "at most {most} with a look-ahead of {look_ahead} frames: what appears between two analysed frames would show until the next one"
+        );
+        Err(Error::setting("detect-every", every, allowed))
+    }
 }

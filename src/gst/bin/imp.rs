@@ -62,21 +62,11 @@ impl FloutageBin {
     /// Checks that what appears between two analysed frames is found before those are let go. Not when one of the properties is set:
     /// the other may still follow.
     fn check_cover(&self) -> Result<(), gst::StateChangeError> {
-        let every: u32 = self.detect.property(settings::DETECT_EVERY);
-        let look_ahead: u32 = self.track.property("look-ahead");
-        if every <= look_ahead.saturating_add(1) {
-            return Ok(());
-        }
-        gst::element_imp_error!(
-            self,
-            gst::LibraryError::Settings,
-            [
-                "detect-every = {every} needs a look-ahead of {} at least, not {look_ahead}: what appears between two analysed \
-                 frames would show until the next one",
-                every - 1
-            ]
-        );
-        Err(gst::StateChangeError)
+        let every = self.detect.property(settings::DETECT_EVERY);
+        self.track.settings().check_cover(every).map_err(|error| {
+            gst::element_imp_error!(self, gst::LibraryError::Settings, ["{error}"]);
+            gst::StateChangeError
+        })
     }
 
     fn assemble(&self) -> Result<(), glib::BoolError> {

@@ -14,7 +14,7 @@ use crate::gst::{lock, settings, video};
 use crate::track::decisions::{Decisions, steps};
 use crate::track::scene::{Change, View};
 use crate::track::window::{Item, Window};
-use crate::track::{Settings, TrackState, Tracker};
+use crate::track::{Settings, TrackState, TrackedRegion, Tracker};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -125,16 +125,8 @@ impl State {
         let known = !left_out || end || self.analysed.is_some_and(|analysed| analysed > number);
         let regions = self.tracker.take(number);
         self.stats.frames += 1;
-        if let (true, Some(info)) = (tracked && known, &self.info) {
-            let (width, height) = (info.width(), info.height());
-            for region in &regions {
-                self.stats.states[region.state as usize] += 1;
-            }
-            let changed = buffer.make_mut();
-            meta::replace_regions(changed, &regions, width as usize, height as usize);
-            if meta::mark(changed, MarkerState::Analysed, info).is_err() {
-                gst::warning!(CAT, "the marker was refused; the frame will be filled");
-            }
+        if tracked && known {
+            self.put(&regions, buffer.make_mut());
         }
         self.stats.time += started.elapsed();
         buffer
@@ -143,11 +135,15 @@ impl State {
     /// Puts the regions on `buffer` that were decided beforehand. One of which nothing was decided stays without a marker.
     fn decide(&mut self, decisions: &Decisions, buffer: &mut gst::BufferRef) {
         self.stats.frames += 1;
-        let Some(info) = &self.info else { return };
         let time = buffer.pts().map(gst::ClockTime::nseconds);
-        let Some(regions) = time.and_then(|time| decisions.at(time)) else {
-            return;
-        };
+        if let Some(regions) = time.and_then(|time| decisions.at(time)) {
+            self.put(regions, buffer);
+        }
+    }
+
+    /// Puts `regions` on `buffer`, and the marker that these are all.
+    fn put(&mut self, regions: &[TrackedRegion], buffer: &mut gst::BufferRef) {
+        let Some(info) = &self.info else { return };
         for region in regions {
             self.stats.states[region.state as usize] += 1;
         }
@@ -181,6 +177,10 @@ pub struct FloutageTrack {
 impl FloutageTrack {
     pub(super) fn set_decisions(&self, decisions: Arc<Decisions>) {
         *lock(&self.decisions) = Some(decisions);
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        *lock(&self.settings)
     }
 
     pub(super) fn set_settings(&self, settings: Settings) -> crate::Result<()> {

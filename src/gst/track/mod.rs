@@ -32,6 +32,11 @@ glib::wrapper! {
 }
 
 impl FloutageTrack {
+    /// Every tracking property, as it is at the next start.
+    pub fn settings(&self) -> Settings {
+        self.imp().settings()
+    }
+
     /// Sets every tracking property at once, from the next start on.
     ///
     /// Errors: a setting outside its range.
