@@ -1,7 +1,9 @@
 //! `floutage redact`: files, pictures and folders.
 
 pub mod credentials;
+mod picture;
 pub mod plan;
+mod process;
 mod progress;
 pub mod record;
 pub mod slots;
@@ -11,20 +13,19 @@ mod summary;
 pub mod worker;
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use floutage::Error;
-use floutage::detect::{Class, SharedDetector};
+use floutage::detect::SharedDetector;
 use floutage::media::encode::{Codec, Container};
-use floutage::media::picture::{PictureOptions, redact_picture};
-use floutage::media::report::{Progress, Regions, Report, Stop};
+use floutage::media::picture::PictureOptions;
+use floutage::media::report::{Progress, Report, Stop};
 use floutage::media::sample::sample;
 use floutage::media::split::obstacle;
-use floutage::media::tally::Tally;
 use floutage::media::video::{VideoOptions, redact_video};
 use floutage::redact::{Redactor, Settings};
 use floutage::sandbox::Confinement;
@@ -37,7 +38,6 @@ use self::progress::Display;
 use self::record::Record;
 use self::slots::Slots;
 use self::split::{Became, Splitter, Splitting};
-use self::step::{Outcome, Step};
 use self::summary::Summary;
 use crate::confine::{self, ConfineArgs};
 use crate::logging;
@@ -210,9 +210,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let settings = args.redaction()?;
     if let Some([input, output]) = args.worker.as_deref() {
         return Ok(if args.step {
-            step_for_parent(&args, settings, input, output)
+            process::step_for_parent(&args, settings, input, output)
         } else {
-            work_for_parent(&args, settings, input, output)
+            process::work_for_parent(&args, settings, input, output)
         });
     }
     let (jobs, left_out) = plan(&args.inputs, &args.output, args.encoding.codec()?)?;
@@ -278,87 +278,6 @@ fn confine_parent(args: &Args, jobs: &[Job], record: Option<&Record>) -> Result<
         sandbox = sandbox.write(folder);
     }
     args.confine.confine(&sandbox)
-}
-
-/// Confines the process of one file: what decodes it reads nothing else, and writes beside the output only.
-fn confine_worker(args: &Args, job: &Job) -> Result<Confinement> {
-    if job.kind == Kind::Video {
-        // The list of plugins is read, or made by a program that may still be started now.
-        floutage::init()?;
-    }
-    let mut sandbox = confine::for_detection(&args.detector.settings()?);
-    // Objects come and go over a socket that is open already.
-    if !is_address(&job.input) {
-        sandbox = sandbox.read(&job.input);
-    }
-    if !is_address(&job.output) {
-        sandbox = sandbox.write(job.output.parent().unwrap_or(&job.output));
-    }
-    args.confine.confine(&sandbox)
-}
-
-/// Redacts one file for the program that started this one.
-fn work_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
-    worker::follow_parent();
-    let kind = if is_address(input) {
-        Ok(Kind::Video)
-    } else {
-        plan::kind(input)
-    };
-    let outcome = kind.and_then(|kind| {
-        let job = Job {
-            input: input.to_owned(),
-            output: output.to_owned(),
-            kind,
-        };
-        let confinement = confine_worker(args, &job)?;
-        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
-        let worker = Worker::new(args, settings, None)?;
-        let mut report = match job.kind {
-            Kind::Picture => worker.picture(&job),
-            Kind::Video => worker.video(&job, &mut worker::tell),
-        }?;
-        confinement.name().clone_into(&mut report.confinement);
-        Ok(report)
-    });
-    let code = u8::from(outcome.is_err());
-    worker::conclude(outcome);
-    ExitCode::from(code)
-}
-
-/// Does one step of the work on a video for the program that started this one.
-fn step_for_parent(args: &Args, settings: Settings, input: &Path, output: &Path) -> ExitCode {
-    worker::follow_parent();
-    let job = Job {
-        input: input.to_owned(),
-        output: output.to_owned(),
-        kind: Kind::Video,
-    };
-    let outcome = Step::asked().and_then(|step| {
-        floutage::init()?;
-        let mut sandbox = confine::for_detection(&args.detector.settings()?).read(&job.input);
-        if let Some(folder) = step.writes(&job.output) {
-            sandbox = sandbox.write(folder);
-        }
-        let confinement = args.confine.confine(&sandbox)?;
-        ctrlc::set_handler(|| STOP.request()).context("signals cannot be caught")?;
-        logging::bridge();
-        let worker = Worker::new(args, settings, None)?;
-        let options = worker.options(&job)?;
-        let mut outcome = step.take(
-            &job,
-            || worker.detector().cloned(),
-            (&worker.settings, &options),
-            &mut worker::tell,
-        )?;
-        if let Outcome::Joined(report) = &mut outcome {
-            confinement.name().clone_into(&mut report.confinement);
-        }
-        Ok(outcome)
-    });
-    let code = u8::from(outcome.is_err());
-    worker::conclude_step(outcome);
-    ExitCode::from(code)
 }
 
 /// Refuses what could not be written, before hours of work.
@@ -502,52 +421,13 @@ impl<'a> Worker<'a> {
             overwrite: self.args.overwrite,
             strict: self.args.strict,
         };
-        let mut detector = self
-            .detector()?
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let done = redact_picture(
-            &job.input,
-            &job.output,
-            &mut *detector,
+        picture::redact(
+            job,
+            self.detector()?,
             &self.redactor,
             &options,
-        )?;
-        let elapsed = done.decode
-            + done.detect.letterbox
-            + done.detect.inference
-            + done.detect.decode
-            + done.redact
-            + done.encode;
-        let tally = self.args.tally.then(|| {
-            let mut tally = Tally::default();
-            for found in &done.detections {
-                tally.note_confidence(found.class, found.confidence);
-                tally.note_height(found.class, found.bbox.height());
-                tally.note_track(found.class);
-            }
-            tally
-        });
-        let report = Report {
-            tally,
-            input: job.input.clone(),
-            output: job.output.clone(),
-            frames: 1,
-            regions: Regions {
-                face: done.count(Class::Face) as u64,
-                plate: done.count(Class::Plate) as u64,
-            },
-            frames_damaged: u64::from(done.truncated),
-            width: done.width as u32,
-            height: done.height as u32,
-            elapsed_s: elapsed.as_secs_f64(),
-            letterbox_ns: done.detect.letterbox.as_nanos() as u64,
-            inference_ns: done.detect.inference.as_nanos() as u64,
-            decode_ns: done.detect.decode.as_nanos() as u64,
-            redact_ns: done.redact.as_nanos() as u64,
-            ..Report::default()
-        };
-        Ok(report)
+            self.args.tally,
+        )
     }
 
     /// The way to the objects of `job`, where it has any.
