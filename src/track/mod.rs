@@ -76,7 +76,7 @@ impl TrackState {
     }
 }
 
-/// A region of one frame that belongs to a track.
+/// A region of one frame that belongs to a track. What is held or anticipated while it moves has several, along its way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrackedRegion {
     /// Where, in the frame's pixels, without the redactor's margin; grown where the place is uncertain.

@@ -22,6 +22,9 @@ const GAP_GROWTH: f32 = 0.04;
 /// Detections from which the motion of a new track is read: those of so many steps, and so many at least, for they may be far apart.
 const FIRST_STEPS: f32 = 8.0;
 const FIRST: usize = 3;
+/// Way under each of the boxes that cover a region's, as a share of its width and height, and such boxes at most.
+const PART: f32 = 0.5;
+const MOST_PARTS: f32 = 16.0;
 /// Dilation of an expected region that must touch the picture for it to be in it still, or already.
 const NEAR: f32 = 0.5;
 
@@ -114,8 +117,9 @@ impl Track {
         self.seen.push_back(seen);
     }
 
-    /// The region in `frame`; None when there is none, also because it left the picture or has not come into it yet.
-    pub fn region(&self, frame: &Known, settings: &Settings) -> Option<(BBox, TrackState)> {
+    /// The region in `frame`, in one or more boxes that together cover every place where it may be; None when there is none, also
+    /// because it left the picture or has not come into it yet.
+    pub fn region(&self, frame: &Known, settings: &Settings) -> Option<(Vec<BBox>, TrackState)> {
         let &Known {
             number: frame,
             step,
@@ -128,10 +132,10 @@ impl Track {
         if let Some(here) = after.filter(|seen| seen.frame == frame) {
             if !self.confirmed {
                 let alone = here.certainty >= Certainty::Doubtful;
-                return alone.then_some((here.bbox, TrackState::Unconfirmed));
+                return alone.then_some((vec![here.bbox], TrackState::Unconfirmed));
             }
             let neighbours = before.zip(self.seen.get(next + 1));
-            return Some((steadied(here, neighbours), TrackState::Detected));
+            return Some((vec![steadied(here, neighbours)], TrackState::Detected));
         }
         if !self.confirmed {
             return None;
@@ -141,15 +145,15 @@ impl Track {
                 let nearer = (step - before.step).min(after.step - step);
                 let growth = (GAP_GROWTH * nearer).min(MOST_GROWTH);
                 let bbox = between(before, after, step).dilate(growth);
-                Some((bbox, TrackState::Interpolated))
+                Some((vec![bbox], TrackState::Interpolated))
             }
             (None, Some(first)) if first.frame - frame <= settings.look_ahead as u64 => {
                 let steps = first.step - step;
                 let (bbox, trust) = self.backwards(first, steps);
                 bbox.dilate(NEAR).clip(width, height)?;
                 // It may have stood there before it moved.
-                let bbox = grow(bbox, steps, trust).union(&first.bbox);
-                Some((bbox, TrackState::Anticipated))
+                let way = way(&first.bbox, &grow(bbox, steps, trust));
+                Some((way, TrackState::Anticipated))
             }
             (Some(last), None) if frame - last.frame <= settings.hold as u64 => {
                 let steps = step - last.step;
@@ -158,8 +162,8 @@ impl Track {
                 let bbox = motion.bbox();
                 bbox.dilate(NEAR).clip(width, height)?;
                 // It may have stopped.
-                let bbox = grow(bbox, steps, self.trust()).union(&last.bbox);
-                Some((bbox, TrackState::Held))
+                let way = way(&last.bbox, &grow(bbox, steps, self.trust()));
+                Some((way, TrackState::Held))
             }
             _ => None,
         }
@@ -230,15 +234,36 @@ fn grow(bbox: BBox, steps: f32, trust: f32) -> BBox {
 
 /// The box on the way from one detection to the next.
 fn between(before: &Seen, after: &Seen, step: f32) -> BBox {
-    let share = ((step - before.step) / (after.step - before.step).max(1e-6)).clamp(0.0, 1.0);
+    let share = (step - before.step) / (after.step - before.step).max(1e-6);
+    mix(&before.bbox, &after.bbox, share.clamp(0.0, 1.0))
+}
+
+/// The box at a `share` of the way from `a` to `b`, 0 to 1.
+fn mix(a: &BBox, b: &BBox, share: f32) -> BBox {
     let mix = |from: f32, to: f32| from + (to - from) * share;
-    let (a, b) = (&before.bbox, &after.bbox);
     BBox::new(
         mix(a.x1, b.x1),
         mix(a.y1, b.y1),
         mix(a.x2, b.x2),
         mix(a.y2, b.y2),
     )
+}
+
+/// Boxes along the way from `a` to `b`: each place on it lies in one of them as a whole. One box about all would be mostly
+/// background, the more so with a margin that is a share of it.
+fn way(a: &BBox, b: &BBox) -> Vec<BBox> {
+    let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
+    let centre = |it: &BBox| ((it.x1 + it.x2) * 0.5, (it.y1 + it.y2) * 0.5);
+    let ((ax, ay), (bx, by)) = (centre(a), centre(b));
+    let (dx, dy) = ((bx - ax).abs(), (by - ay).abs());
+    let parts = (dx / width).max(dy / height) / PART;
+    let parts = parts.ceil().clamp(1.0, MOST_PARTS);
+    (0..parts as usize)
+        .map(|part| {
+            let at = |part: usize| mix(a, b, part as f32 / parts);
+            at(part).union(&at(part + 1))
+        })
+        .collect()
 }
 
 /// A detection, united with where its neighbours in time say it should be: single boxes are often too small.
@@ -251,4 +276,50 @@ fn steadied(here: &Seen, neighbours: Option<(&Seen, &Seen)>) -> BBox {
         return here.bbox;
     }
     here.bbox.union(&expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_place_on_a_way_lies_in_one_of_its_boxes(
+            from in (0f32..600.0, 0f32..300.0, 1f32..90.0, 1f32..90.0),
+            to in (-300f32..900.0, -300f32..600.0, 1f32..200.0, 1f32..200.0), share in 0f32..=1.0,
+        ) {
+            let (a, b) = (
+                BBox::from_xywh(from.0, from.1, from.2, from.3),
+                BBox::from_xywh(to.0, to.1, to.2, to.3),
+            );
+            let way = way(&a, &b);
+            let here = mix(&a, &b, share);
+            let over = |it: &BBox| {
+                let near = it.dilate(1e-3);
+                near.x1 <= here.x1 && near.y1 <= here.y1 && near.x2 >= here.x2 && near.y2 >= here.y2
+            };
+            prop_assert!(way.iter().any(over), "{:?} not in {:?}", here, way);
+            prop_assert!(way.len() <= MOST_PARTS as usize);
+        }
+    }
+
+    #[test]
+    fn a_way_aslant_is_covered_by_less_than_the_box_about_it() {
+        let a = BBox::from_xywh(970.0, 514.0, 46.0, 66.0);
+        let b = BBox::from_xywh(694.0, 381.0, 37.0, 64.0);
+        let (way, about) = (way(&a, &b), a.union(&b));
+        let points = (0..10_000).map(|index| {
+            let (x, y) = ((index % 100) as f32 / 100.0, (index / 100) as f32 / 100.0);
+            (about.x1 + x * about.width(), about.y1 + y * about.height())
+        });
+        let under = |&(x, y): &(f32, f32)| {
+            let over = |it: &BBox| (it.x1..it.x2).contains(&x) && (it.y1..it.y2).contains(&y);
+            way.iter().any(over)
+        };
+        assert!(points.filter(under).count() < 5_500);
+        // What stays needs one.
+        assert_eq!(super::way(&a, &a.dilate(0.5)).len(), 1);
+    }
 }

@@ -110,14 +110,15 @@ impl Tracker {
             .iter()
             .filter(|track| track.scene == frame.scene)
         {
-            if let Some((bbox, state)) = track.region(&frame, &self.settings) {
-                regions.push(TrackedRegion {
-                    bbox,
-                    class: track.class,
-                    id: track.id,
-                    state,
-                });
-            }
+            let Some((boxes, state)) = track.region(&frame, &self.settings) else {
+                continue;
+            };
+            regions.extend(boxes.into_iter().map(|bbox| TrackedRegion {
+                bbox,
+                class: track.class,
+                id: track.id,
+                state,
+            }));
         }
         self.forget(number);
         regions
