@@ -411,6 +411,9 @@ fn what_fails_leaves_no_object_and_says_why() {
         &[],
         &["never overwritten"],
     );
+    // Not even a beginning of an upload, which would be there until it is aborted.
+    let writes = server.writes();
+    assert!(writes.len() > 2, "the log shows no writing: {writes:?}");
     let log = dir.path().join("log.jsonl").display().to_string();
     fails(
         &["s3://archive/in"],
@@ -418,6 +421,7 @@ fn what_fails_leaves_no_object_and_says_why() {
         &["--audit-log", &log],
         &["--audit-log", "cannot be recorded"],
     );
+    assert_eq!(server.writes(), writes);
     let picture = dir.path().join("p.png");
     image::RgbImage::new(64, 64)
         .save(&picture)

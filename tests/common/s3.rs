@@ -16,6 +16,7 @@ pub const SECRET: &str = "a-secret-that-nobody-may-see";
 pub struct Server {
     child: Child,
     port: u16,
+    log: tempfile::NamedTempFile,
 }
 
 impl Server {
@@ -33,15 +34,16 @@ impl Server {
         let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = free.local_addr().expect("its number").port();
         drop(free);
+        let log = tempfile::NamedTempFile::new().expect("a file for its log");
         let child = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log.reopen().expect("a handle"))
             .spawn()
             .expect("the server starts");
-        let server = Self { child, port };
+        let server = Self { child, port, log };
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
@@ -98,6 +100,13 @@ impl Server {
     /// The keys of uploads in `bucket` that are neither complete nor aborted.
     pub fn uploads(&self, bucket: &str) -> Vec<String> {
         self.named(&format!("{bucket}?uploads"))
+    }
+
+    /// The requests so far that write, or begin to: method, path and answer, as the server logs them.
+    pub fn writes(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.log.path()).expect("its log");
+        let writes = |line: &&str| line.contains("\"PUT /") || line.contains("\"POST /");
+        log.lines().filter(writes).map(str::to_owned).collect()
     }
 
     /// How many parts of unfinished uploads in `bucket` have arrived.
