@@ -57,12 +57,15 @@ fn shards_make_what_one_machine_makes() {
 
     let place = out.join(FOLDER);
     run(bare(["run", "--shard", "1/3"]).arg(&place)).succeeded();
+    // What no shard has begun belongs to the account.
     let partial = run(bare(["report"]).arg(&out));
-    assert_eq!(
-        partial.code,
-        Some(0),
-        "the account of what has begun: {partial:?}"
+    assert_eq!(partial.code, Some(3), "{partial:?}");
+    assert!(
+        partial.stdout.contains("7 files: 2 done, 5 pending"),
+        "{partial:?}"
     );
+    let status = run(bare(["status"]).arg(&out)).succeeded();
+    assert!(status.stdout.contains("5 pending"), "{status:?}");
     run(bare(["run"])
         .arg(&place)
         .env("SLURM_ARRAY_TASK_ID", "1")

@@ -6,6 +6,7 @@ use rusqlite::Row;
 use serde::Serialize;
 
 use crate::batch::identity::{Identity, Stamp};
+use crate::batch::plan::Item;
 use crate::media::report::Report;
 
 /// How far a file is.
@@ -90,6 +91,35 @@ pub struct Entry {
     pub frames: u64,
     /// Share that is done, 0 to 1, while it runs.
     pub share: Option<f64>,
+}
+
+impl Entry {
+    /// A file of a plan that no journal knows of yet.
+    pub fn planned(item: &Item) -> Self {
+        Self {
+            id: 0,
+            input: item.input.clone(),
+            output: item.output.clone(),
+            settings: item.settings.clone(),
+            settings_hash: item.settings_hash(),
+            model_hash: item.model_hash.clone(),
+            models: item.models.clone(),
+            identity: None,
+            state: State::Pending,
+            changed: None,
+            attempts: 0,
+            error: None,
+            owned: false,
+            result: None,
+            result_blake3: None,
+            upload: None,
+            report: None,
+            started: None,
+            finished: None,
+            frames: 0,
+            share: None,
+        }
+    }
 }
 
 /// What a row of the table of files says.

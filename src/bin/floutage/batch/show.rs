@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use floutage::batch::account::Account;
 use floutage::batch::journal::{Entry, Journal, State};
-use floutage::batch::plan::Item;
+use floutage::batch::plan::{Item, Plan};
 
 use super::auto;
 use super::display::length;
 use super::job::{FOLDER, Job};
-use super::{JOURNAL, LEFT_OUT, exit_code, measure_lengths};
+use super::{JOURNAL, LEFT_OUT, PLAN, exit_code, measure_lengths};
 use crate::redact::catch_signals;
 use crate::redact::plan::LeftOut;
 use crate::say;
@@ -68,20 +68,28 @@ fn journals(folder: &Path) -> Result<(Vec<Journal>, PathBuf)> {
     Ok((journals, folder))
 }
 
-fn entries(journals: &[Journal]) -> Result<(Vec<Entry>, Vec<String>)> {
+/// What the journals in `folder` know, and what is planned there and no shard has begun.
+fn entries(journals: &[Journal], folder: &Path) -> Result<(Vec<Entry>, Vec<String>)> {
     let (mut entries, mut left_out) = (Vec::new(), Vec::new());
     for journal in journals {
         entries.extend(journal.entries()?);
         let noted = journal.noted(LEFT_OUT)?.unwrap_or_default();
         left_out.extend(noted.lines().map(str::to_owned));
     }
+    let plan = folder.join(PLAN);
+    if plan.is_file() {
+        let known: HashSet<String> = entries.iter().map(|entry| entry.output.clone()).collect();
+        let planned = Plan::read(&plan)?.files.into_iter().map(|(_, item)| item);
+        let new = planned.filter(|item| !known.contains(&item.output));
+        entries.extend(new.map(|item| Entry::planned(&item)));
+    }
     Ok((entries, left_out))
 }
 
 /// Says how far a batch is.
 pub fn status(args: &StatusArgs) -> Result<ExitCode> {
-    let (journals, _) = journals(&args.folder)?;
-    let (entries, left_out) = entries(&journals)?;
+    let (journals, folder) = journals(&args.folder)?;
+    let (entries, left_out) = entries(&journals, &folder)?;
     let running: Vec<Entry> = entries
         .iter()
         .filter(|entry| entry.state == State::Running)
@@ -119,7 +127,7 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
 /// Writes the account of all journals of a folder.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     let (journals, folder) = journals(&args.folder)?;
-    let (entries, left_out) = entries(&journals)?;
+    let (entries, left_out) = entries(&journals, &folder)?;
     let account = Account::of(entries, left_out)?;
     let target = args.output.as_ref().unwrap_or(&folder);
     account.write(target)?;
