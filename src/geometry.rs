@@ -40,6 +40,11 @@ impl BBox {
         )
     }
 
+    /// Its centre, x and y.
+    pub fn centre(&self) -> (f32, f32) {
+        ((self.x1 + self.x2) * 0.5, (self.y1 + self.y2) * 0.5)
+    }
+
     /// Width in pixels; 0 for an inverted box.
     pub fn width(&self) -> f32 {
         (self.x2 - self.x1).max(0.0)

@@ -74,12 +74,8 @@ pub struct Motion {
 }
 
 fn parts(bbox: &BBox) -> [f32; 4] {
-    [
-        (bbox.x1 + bbox.x2) * 0.5,
-        (bbox.y1 + bbox.y2) * 0.5,
-        bbox.width(),
-        bbox.height(),
-    ]
+    let (x, y) = bbox.centre();
+    [x, y, bbox.width(), bbox.height()]
 }
 
 /// One length for both axes of a box: noise does not know which way a face is turned.

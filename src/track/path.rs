@@ -192,8 +192,7 @@ impl Track {
         let (mut count, mut sums) = (0f32, [0f32; 6]);
         for seen in start {
             let t = seen.step - first.step;
-            let x = (seen.bbox.x1 + seen.bbox.x2) * 0.5;
-            let y = (seen.bbox.y1 + seen.bbox.y2) * 0.5;
+            let (x, y) = seen.bbox.centre();
             for (sum, term) in sums.iter_mut().zip([t, x, y, t * t, t * x, t * y]) {
                 *sum += term;
             }
@@ -253,8 +252,7 @@ fn mix(a: &BBox, b: &BBox, share: f32) -> BBox {
 /// background, the more so with a margin that is a share of it.
 fn way(a: &BBox, b: &BBox) -> Vec<BBox> {
     let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
-    let centre = |it: &BBox| ((it.x1 + it.x2) * 0.5, (it.y1 + it.y2) * 0.5);
-    let ((ax, ay), (bx, by)) = (centre(a), centre(b));
+    let ((ax, ay), (bx, by)) = (a.centre(), b.centre());
     let (dx, dy) = ((bx - ax).abs(), (by - ay).abs());
     let parts = (dx / width).max(dy / height) / PART;
     let parts = parts.ceil().clamp(1.0, MOST_PARTS);
@@ -309,17 +307,17 @@ mod tests {
     fn a_way_aslant_is_covered_by_less_than_the_box_about_it() {
         let a = BBox::from_xywh(970.0, 514.0, 46.0, 66.0);
         let b = BBox::from_xywh(694.0, 381.0, 37.0, 64.0);
-        let (way, about) = (way(&a, &b), a.union(&b));
+        let (boxes, about) = (way(&a, &b), a.union(&b));
         let points = (0..10_000).map(|index| {
             let (x, y) = ((index % 100) as f32 / 100.0, (index / 100) as f32 / 100.0);
             (about.x1 + x * about.width(), about.y1 + y * about.height())
         });
         let under = |&(x, y): &(f32, f32)| {
             let over = |it: &BBox| (it.x1..it.x2).contains(&x) && (it.y1..it.y2).contains(&y);
-            way.iter().any(over)
+            boxes.iter().any(over)
         };
         assert!(points.filter(under).count() < 5_500);
         // What stays needs one.
-        assert_eq!(super::way(&a, &a.dilate(0.5)).len(), 1);
+        assert_eq!(way(&a, &a.dilate(0.5)).len(), 1);
     }
 }
