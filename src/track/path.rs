@@ -251,7 +251,8 @@ fn mix(a: &BBox, b: &BBox, share: f32) -> BBox {
 /// Boxes along the way from `a` to `b`: each place on it lies in one of them as a whole. One box about all would be mostly
 /// background, the more so with a margin that is a share of it.
 fn way(a: &BBox, b: &BBox) -> Vec<BBox> {
-    let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
+    let side = |a: f32, b: f32| a.min(b).max(1.0);
+    let (width, height) = (side(a.width(), b.width()), side(a.height(), b.height()));
     let ((ax, ay), (bx, by)) = (a.centre(), b.centre());
     let (dx, dy) = ((bx - ax).abs(), (by - ay).abs());
     let parts = (dx / width).max(dy / height) / PART;
@@ -317,7 +318,9 @@ mod tests {
             boxes.iter().any(over)
         };
         assert!(points.filter(under).count() < 5_500);
-        // What stays needs one.
+        // What stays needs one, also without a size: none would be no redaction, without a word.
+        let nothing = BBox::from_xywh(5.0, 5.0, 0.0, 0.0);
+        assert_eq!(way(&nothing, &nothing).len(), 1);
         assert_eq!(way(&a, &a.dilate(0.5)).len(), 1);
     }
 }
