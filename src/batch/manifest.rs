@@ -35,6 +35,11 @@ pub fn parse(content: &[u8]) -> Result<Vec<Row>, String> {
     if !columns.iter().any(|name| name == "input") {
         return Err("there is no column `input`".into());
     }
+    for (index, name) in columns.iter().enumerate() {
+        if columns[..index].contains(name) {
+            return Err(format!("there are two columns `{name}`"));
+        }
+    }
     let rows = reader.byte_records().enumerate();
     rows.map(|(index, row)| {
         let number = index + 2;

@@ -53,6 +53,9 @@ pub struct Plan {
     pub version: u32,
     /// Number of shards.
     pub shards: usize,
+    /// What input folders hold beside that, with the reason.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// Every file, ordered by output, with the shard it belongs to, from 0.
     pub files: Vec<(usize, Item)>,
 }
@@ -101,6 +104,7 @@ impl Plan {
         Ok(Self {
             version: VERSION,
             shards,
+            left_out: Vec::new(),
             files: owner.into_iter().zip(items).collect(),
         })
     }
@@ -142,6 +146,11 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// The name of the journal of shard `shard`, from 0, of `shards`.
+pub fn journal_name(shard: usize, shards: usize) -> String {
+    format!("journal-{}-of-{shards}.sqlite", shard + 1)
 }
 
 /// Which shard of how many this process is to do, both from 0 and 1 on.
@@ -186,6 +195,25 @@ impl Shard {
             }
         }
         Ok(None)
+    }
+
+    /// What is odd about the array of Slurm that this process belongs to, for a plan of `shards`; None where nothing is, or
+    /// where there is no array.
+    pub fn odd_array(variable: impl Fn(&str) -> Option<String>, shards: usize) -> Option<String> {
+        let number = |name: &str| variable(name)?.parse::<usize>().ok();
+        let (first, last) = (
+            number("SLURM_ARRAY_TASK_MIN")?,
+            number("SLURM_ARRAY_TASK_MAX")?,
+        );
+        // One task alone is mostly one that is run again.
+        let whole = first == 0 && last + 1 == shards;
+        (first < last && !whole).then(|| {
+            format!(
+                "the array's tasks are {first} to {last}, the plan's shards 0 to {}: what no task does stays pending; submit with --array=0-{}",
+                shards - 1,
+                shards - 1
+            )
+        })
     }
 
     /// The index, checked against a plan of `shards`.
@@ -290,6 +318,26 @@ pub(super) mod tests {
         );
         assert!(with("SLURM_ARRAY_TASK_ID", "x").is_err());
         assert_eq!(with("OTHER", "1").unwrap(), None);
+    }
+
+    #[test]
+    fn an_array_that_is_not_the_plan_s_is_odd() {
+        let odd = |first: &str, last: &str| {
+            let (first, last) = (first.to_owned(), last.to_owned());
+            let array = move |name: &str| match name {
+                "SLURM_ARRAY_TASK_MIN" => Some(first.clone()),
+                "SLURM_ARRAY_TASK_MAX" => Some(last.clone()),
+                _ => None,
+            };
+            Shard::odd_array(array, 4)
+        };
+        assert_eq!(odd("0", "3"), None);
+        assert_eq!(odd("2", "2"), None, "a task that is run again");
+        for (first, last) in [("1", "4"), ("0", "2"), ("0", "7")] {
+            let told = odd(first, last).expect("odd");
+            assert!(told.contains("--array=0-3"), "{told}");
+        }
+        assert_eq!(Shard::odd_array(|_| None, 4), None);
     }
 
     #[test]

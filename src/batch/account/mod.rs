@@ -138,7 +138,7 @@ impl Account {
             .windows(2)
             .find(|pair| pair[0].output == pair[1].output)
         {
-            let problem = "two journals claim this file; they are not of one plan";
+            let problem = "two journals of the folder claim this file, and no plan says whose it is; put the plan.json of the last plan beside them, or move the journals of earlier plans away";
             return Err(Error::media(&pair[0].output, problem));
         }
         let shared = shared_settings(&entries);

@@ -40,16 +40,22 @@ impl Journal {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Error::io(folder, "creating", error))?;
         }
-        let lock_path = path.with_extension("lock");
+        let lock_path = lock_path(path);
         let lock = File::options()
             .write(true)
             .create(true)
             .truncate(false)
             .open(&lock_path)
             .map_err(|error| Error::io(&lock_path, "creating", error))?;
-        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
-            let problem = "another process is at work on this batch; wait for it, or stop it";
-            return Err(Error::media(path.display().to_string(), problem));
+        let mut tries = 0;
+        while matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            // Who only looks whether it is in use holds it for a moment.
+            if tries == 5 {
+                let problem = "another process is at work on this batch; wait for it, or stop it";
+                return Err(Error::media(path.display().to_string(), problem));
+            }
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(20));
         }
         let connection = Connection::open(path).map_err(|error| wrong(path, &error))?;
         let journal = Self {
@@ -85,6 +91,14 @@ impl Journal {
             .map_err(|error| journal.wrong(&error))?;
         journal.check_version()?;
         Ok(journal)
+    }
+
+    /// Whether a process is at work on the journal at `path`.
+    pub fn is_in_use(path: &Path) -> bool {
+        let Ok(lock) = File::open(lock_path(path)) else {
+            return false;
+        };
+        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
     fn prepare(&self) -> rusqlite::Result<()> {
@@ -144,10 +158,58 @@ impl Journal {
 
     /// Every listed file, in the order of outputs.
     pub fn entries(&self) -> Result<Vec<Entry>> {
+        self.query("SELECT * FROM file WHERE listed = 1 ORDER BY output")
+    }
+
+    /// Every file that this journal knows of, also of earlier batches, in the order of outputs.
+    pub fn known(&self) -> Result<Vec<Entry>> {
+        self.query("SELECT * FROM file ORDER BY output")
+    }
+
+    /// Outputs that are done and not listed any more, in order.
+    pub fn unlisted(&self) -> Result<Vec<Entry>> {
+        self.query("SELECT * FROM file WHERE listed = 0 AND state = 'done' ORDER BY output")
+    }
+
+    fn query(&self, sql: &str) -> Result<Vec<Entry>> {
         self.connection
-            .prepare("SELECT * FROM file WHERE listed = 1 ORDER BY output")
+            .prepare(sql)
             .and_then(|mut query| query.query_map([], entry)?.collect())
             .map_err(|error| self.wrong(&error))
+    }
+
+    /// Takes over what the journal at `other` knows of `outputs` that are done there, in place of what is known here. They
+    /// are listed here when [`Self::list`] names them.
+    ///
+    /// Errors: [`Error::Media`]; then nothing was taken over.
+    pub fn adopt<'a>(
+        &mut self,
+        other: &Path,
+        outputs: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        let other = other.to_string_lossy();
+        self.execute("ATTACH ?1 AS other", params![other])?;
+        let adopted = self.adopt_attached(outputs);
+        let detached = self.execute("DETACH other", []);
+        adopted.map_err(|error| self.wrong(&error))?;
+        detached
+    }
+
+    fn adopt_attached<'a>(
+        &mut self,
+        outputs: impl IntoIterator<Item = &'a str>,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        for output in outputs {
+            transaction.execute("DELETE FROM main.file WHERE output = ?1", [output])?;
+            let columns = tables::FACTS;
+            let sql = format!(
+                "INSERT INTO main.file (listed, {columns})
+                 SELECT 0, {columns} FROM other.file WHERE output = ?1 AND state = 'done'"
+            );
+            transaction.execute(&sql, [output])?;
+        }
+        transaction.commit()
     }
 
     /// `item` goes back to the start; its old result, if there is one, vouches for nothing any more.
@@ -277,6 +339,11 @@ impl Journal {
             .optional()
             .map_err(|error| self.wrong(&error))
     }
+}
+
+/// Where the lock of the journal at `path` is.
+fn lock_path(path: &Path) -> PathBuf {
+    path.with_extension("lock")
 }
 
 /// Seconds since 1970.

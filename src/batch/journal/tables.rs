@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 ";
 
+/// What is known of a file, but for its number and whether it is listed.
+pub(super) const FACTS: &str = "output, input, arguments, settings, settings_hash, model_hash, models, size, mtime_ns, \
+    blake3, state, changed, attempts, error, owned, result_size, result_mtime_ns, result_blake3, etag, result_etag, \
+    upload, report, started, finished, frames, share";
+
 /// Makes the tables of `connection` those of this version.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     let missing = match version(connection)? {

@@ -150,7 +150,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
             .is_none_or(|recorded| recorded.problems.is_empty());
     let text = if args.json {
         let said = serde_json::json!({ "ok": ok, "record": checked, "recordings": recorded });
-        serde_json::to_string_pretty(&said)?
+        say::json(&said)?
     } else {
         let mut text = describe(&args.trust.log, &checked);
         if let Some(recorded) = &recorded {

@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     })?;
     if args.json {
-        say::out(&serde_json::to_string_pretty(&figures(&benchmark))?);
+        say::out(&say::json(&figures(&benchmark))?);
     } else {
         say::out(table(&benchmark).trim_end());
     }

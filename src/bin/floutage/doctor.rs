@@ -1,6 +1,5 @@
 //! `floutage doctor`: what this machine has, what it lacks, and how to mend each lack.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +8,8 @@ use floutage::detect::registry::Registry;
 use floutage::detect::session::{self, Provider, Session, SessionOptions};
 use floutage::media::requirements::{self, OLDEST_GSTREAMER, Role};
 use serde::Serialize;
+
+use crate::say;
 
 /// Check GStreamer, encoders, ONNX Runtime, models and processors, and say how to mend what is missing.
 ///
@@ -32,13 +33,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     check_machine(&mut checks);
     let report = Report::new(checks);
     let text = if args.json {
-        serde_json::to_string_pretty(&report)? + "\n"
+        say::json(&report)?
     } else {
         report.table()
     };
-    // Unlike print!, this does not panic when nobody reads.
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(if report.ok {
+    let said = say::out(text.trim_end());
+    Ok(if report.ok && said {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         residual,
     };
     let text = if args.json {
-        serde_json::to_string_pretty(&outcome)?
+        say::json(&outcome)?
     } else {
         describe(&outcome, args.c2pa.is_some())
     };

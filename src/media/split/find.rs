@@ -96,7 +96,12 @@ pub fn find(
     let log = DecoderLog::listen();
     let outcome = run(&name, &pipeline, stop, progress)?;
     if let Some(damage) = log.damage() {
-        return Ok(Err(damage));
+        // Damage is told when it is redacted as a whole, too; open groups of pictures and gradual refreshes are none.
+        let reason = "not every key frame begins what can be decoded without what is before it";
+        return Ok(Err(match chunk.number {
+            0 => damage,
+            _ => reason.into(),
+        }));
     }
     if outcome.damaged {
         return Ok(Err("a part of it could not be read".into()));

@@ -70,7 +70,7 @@ pub fn cuts(input: &Path, seconds: u64, stop: &Stop) -> Result<Split<Vec<Chunk>>
     } else if seen.keys.is_empty() {
         Some("its container does not say enough of its packets; MP4, MOV, MKV and WebM do")
     } else if seen.segments != 1 {
-        Some("an edit list puts it together from several parts")
+        Some("its container gives it more than one time line, as edit lists do")
     } else if seen.untimed {
         Some("not every picture says when it is shown")
     } else if seen.keys.len() != seen.times.len() {

@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         report.plates = Some(printer.attacked(&styles, plates, args.seed)?);
     }
     let text = match (args.json, args.markdown) {
-        (true, _) => serde_json::to_string_pretty(&report)?,
+        (true, _) => say::json(&report)?,
         (_, true) => report.tables(Form::Markdown),
         _ => report.tables(Form::Text),
     };

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use floutage::batch::name::printable;
+use floutage::batch::plan::Item;
 use floutage::media::report::Progress;
+use floutage::storage::is_address;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::say;
@@ -142,7 +145,7 @@ impl Display {
     pub fn say(&self, line: &str) {
         match &self.kind {
             Kind::Bars { all, .. } => {
-                let _ = all.println(line);
+                let _ = all.println(printable(line));
             }
             Kind::Lines => say::err(line),
             Kind::Nothing => {}
@@ -212,5 +215,23 @@ pub fn length(seconds: f64) -> String {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{}:{:02} min", whole / 60, whole % 60),
         _ => format!("{}:{:02} h", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// Bytes of `items`, and the length of their video as far as it is known.
+pub fn amount(items: &[Item]) -> String {
+    let bytes: u64 = items.iter().map(|item| item.size).sum();
+    let seconds: f64 = items.iter().map(|item| item.duration_s).sum();
+    let objects = items.iter().filter(|item| is_address(&item.input)).count();
+    let shown = format!("{:.1} MB", bytes as f64 / 1e6);
+    match objects {
+        0 => format!("{shown}, {} of video", length(seconds)),
+        _ if objects == items.len() => {
+            format!("{shown}; the length of objects is not known before they are read")
+        }
+        _ => format!(
+            "{shown}, {} of video without {objects} objects, whose length is not known before they are read",
+            length(seconds)
+        ),
     }
 }

@@ -14,7 +14,21 @@ use super::job::{FOLDER, Job, SPECIAL, beside};
 use super::objects;
 use super::places::Places;
 use super::settings::{Given, Settings};
-use crate::redact::plan::{self, Kind, LeftOut, kind, output_name, refuse_collisions};
+use crate::redact::plan::{
+    self, Kind, LeftOut, is_picture_name, kind, output_name, refuse_collisions,
+};
+
+/// Settings that are for a whole batch: with them a row would lower the guard of this machine.
+const FOR_ALL: &[&str] = &["no-sandbox"];
+
+/// How `input` is treated. One that cannot be read is told of when its turn comes; its name says what it should be.
+fn kind_of(input: &Path) -> Kind {
+    match kind(input) {
+        Ok(kind) => kind,
+        Err(_) if is_picture_name(input) && !is_address(input) => Kind::Picture,
+        Err(_) => Kind::Video,
+    }
+}
 
 /// The files of `job`, and what is left out of folders.
 pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
@@ -55,7 +69,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     let base = common_folder(&loose);
     for input in loose {
         let output = output_of(&input, &base, &job.output, settings.codec);
-        let kind = kind(&input).unwrap_or(Kind::Video);
+        let kind = kind_of(&input);
         jobs.push(plan::Job {
             input,
             output,
@@ -70,7 +84,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     let mut seen = std::collections::HashSet::new();
     let keep: Vec<bool> = jobs
         .iter()
-        .map(|job| seen.insert((job.input.clone(), job.output.clone())))
+        .map(|job| seen.insert((plain(&job.input), plain(&job.output))))
         .collect();
     let mut kept = keep.iter();
     jobs.retain(|_| *kept.next().unwrap_or(&true));
@@ -83,6 +97,15 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
             .any(|part| part.as_os_str() == FOLDER)
     });
     refuse_collisions(&jobs)?;
+    let own = plain(&job.folder);
+    let inside = |job: &&plan::Job| plain(&job.output).starts_with(&own);
+    if let Some(job) = jobs.iter().find(inside) {
+        bail!(
+            "{}: this is in the folder of journal and account ({}); name another output, or another --journal",
+            job.output.display(),
+            own.display()
+        );
+    }
     let mut items: Vec<Item> = jobs
         .into_iter()
         .zip(all_settings)
@@ -90,6 +113,14 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
         .collect::<Result<_>>()?;
     ask_for_sizes(&mut items, places)?;
     Ok((items, left_out))
+}
+
+/// `path` without what leads nowhere, so that `a` and `./a` are one.
+fn plain(path: &Path) -> PathBuf {
+    if is_address(path) {
+        return path.to_owned();
+    }
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Fills in the bytes of objects that were not listed. One that is missing is told of when its turn comes.
@@ -125,7 +156,7 @@ fn item(job: plan::Job, settings: Settings, sizes: &HashMap<PathBuf, u64>) -> Re
             .with_context(|| format!("{}: the present folder is not known", path.display()))?;
         Ok(name::text(&path))
     };
-    settings.check_output(&job.output)?;
+    settings.check_output(&job.output, job.kind)?;
     let size = match sizes.get(&job.input) {
         Some(size) => *size,
         None => std::fs::metadata(&job.input).map_or(0, |found| found.len()),
@@ -231,21 +262,29 @@ fn rows(
     let mut found = Vec::new();
     for row in rows {
         let mut own = Given::default();
+        let origin = format!("{shown}: row {}", row.number);
         for (name, value) in &row.settings {
+            if FOR_ALL.contains(&name.as_str()) {
+                bail!(
+                    "{origin}: {name} is not for single files; give it on the command line or in the job file"
+                );
+            }
             own.set(name, value);
         }
-        let origin = format!("{shown}: row {}", row.number);
         let settings = Settings::check(&job.settings.with(&own), &origin)?;
-        found.push((beside(folder, row.input), row.output, settings));
+        found.push((beside(folder, row.input), row.output, settings, origin));
     }
     let inputs: Vec<PathBuf> = found.iter().map(|(input, ..)| input.clone()).collect();
     let base = common_folder(&inputs);
-    for (input, output, settings) in found {
+    for (input, output, settings, origin) in found {
         let output = match output {
             None => output_of(&input, &base, &job.output, settings.codec),
             Some(name) => job.output.join(name),
         };
-        let kind = kind(&input).unwrap_or(Kind::Video);
+        let kind = kind_of(&input);
+        settings
+            .check_output(&output, kind)
+            .with_context(|| origin)?;
         jobs.push(plan::Job {
             input,
             output,
@@ -280,7 +319,7 @@ fn output_of(
     output: &Path,
     codec: Option<floutage::media::encode::Codec>,
 ) -> PathBuf {
-    let kind = kind(input).unwrap_or(Kind::Video);
+    let kind = kind_of(input);
     let name = output_name(input.file_name().unwrap_or_default(), kind, codec);
     let inside = input.strip_prefix(base).unwrap_or(input);
     // A name with `..` in it stays inside, too.

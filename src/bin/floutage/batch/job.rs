@@ -13,7 +13,8 @@ use super::settings::Given;
 /// Files to read, and the folder to write to. Paths in a job file, a list or a manifest start from that file's folder.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SourceArgs {
-    /// Video files, pictures, or folders, which are searched recursively; or objects, s3://BUCKET/KEY, and folders of them.
+    /// Video files, pictures, or folders, which are searched recursively; or objects, s3://BUCKET/KEY, and folders of them; or
+    /// quoted patterns of either with `*`, `**`, `?` or `[...]`.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Job file (TOML) with any of: inputs, lists, manifests, output, journal, endpoint, jobs, retries, changed, and a table `settings`.
@@ -93,18 +94,14 @@ impl Job {
         };
         let own = |path: PathBuf| beside(base, path);
         let (mut patterns, mut inputs) = (Vec::new(), Vec::new());
-        for named in file.inputs {
-            let is_pattern = named.contains(SPECIAL);
-            let input = own(named.into());
-            if is_pattern && !input.exists() {
-                patterns.push(input);
-            } else {
-                inputs.push(input);
-            }
-        }
-        // Files fit a pattern in the shell already.
-        for input in source.inputs {
-            if is_address(&input) && input.to_string_lossy().contains(SPECIAL) {
+        // Most patterns on the command line were resolved by the shell; what is left was quoted.
+        for input in file
+            .inputs
+            .into_iter()
+            .map(|named| own(named.into()))
+            .chain(source.inputs)
+        {
+            if input.to_string_lossy().contains(SPECIAL) && !input.exists() {
                 patterns.push(input);
             } else {
                 inputs.push(input);

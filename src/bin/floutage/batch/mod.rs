@@ -2,9 +2,11 @@
 
 mod auto;
 mod display;
+mod dry_run;
 mod exchange;
 mod inputs;
 mod job;
+mod journals;
 mod objects;
 mod places;
 mod pool;
@@ -12,6 +14,7 @@ mod reconcile;
 mod settings;
 mod show;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,7 +24,7 @@ use floutage::batch::account::Account;
 use floutage::batch::job_file::Jobs;
 use floutage::batch::journal::{Journal, State};
 use floutage::batch::name;
-use floutage::batch::plan::{Item, Plan, Shard};
+use floutage::batch::plan::{Item, Plan, Shard, journal_name};
 use floutage::media::duration::durations;
 use floutage::storage::is_address;
 
@@ -54,7 +57,8 @@ pub struct Args {
     command: Option<Command>,
     #[command(flatten)]
     source: SourceArgs,
-    /// Say what would be done, and how long it would take by a short measurement; write nothing.
+    /// Say what would become of each file, and how long it would take by a short measurement; write nothing. The exit code is 3
+    /// when some would fail, 1 when all would.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -88,7 +92,7 @@ struct PlanArgs {
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// The plan, or the folder it is in.
+    /// The plan, the folder it is in, or the output folder.
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
     /// Which shard, as 1/4 to 4/4 [default: from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, which count from 0].
@@ -122,10 +126,24 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
     }
-    if dry_run {
-        return show::dry_run(&job, items, &left_out);
+    let plan = job.folder.join(PLAN);
+    if plan.is_file() {
+        bail!(
+            "{}: this batch is shared out by a plan: do its shards with `floutage batch run`, or plan again with --shards 1; \
+             without the plan, what its shards have done is taken over",
+            plan.display()
+        );
     }
-    let mut journal = Journal::open(&job.folder.join(JOURNAL))?;
+    let path = job.folder.join(JOURNAL);
+    if dry_run {
+        return dry_run::show(&job, &places, items, &left_out, work);
+    }
+    let outputs = items.iter().map(|item| item.output.as_str()).collect();
+    tell_taken_over(journals::take_over(
+        &job.folder,
+        &BTreeMap::from([(path.clone(), outputs)]),
+    )?);
+    let mut journal = Journal::open(&path)?;
     note_left_out(&journal, &left_out)?;
     let options = Options {
         jobs: 0,
@@ -135,7 +153,7 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
         overwrite: work.overwrite,
     };
     let interrupted = work_on(&mut journal, &places, items, job.jobs, options, work)?;
-    let account = account(&journal)?;
+    let account = Account::of(journal.entries()?, journals::left_out(&journal)?)?;
     account.write(&job.folder)?;
     conclude(&account, work, &job.folder, interrupted)
 }
@@ -143,7 +161,7 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
 /// One shard of a plan.
 fn shard(args: RunArgs) -> Result<ExitCode> {
     let path = if args.plan.is_dir() {
-        args.plan.join(PLAN)
+        journals::folder(&args.plan).join(PLAN)
     } else {
         args.plan.clone()
     };
@@ -154,9 +172,13 @@ fn shard(args: RunArgs) -> Result<ExitCode> {
             .context("which shard? Name it with --shard I/N; no array task or completion index is in the environment")?,
     };
     let index = shard.within(plan.shards)?;
+    if args.shard.is_none()
+        && let Some(odd) = Shard::odd_array(|name| std::env::var(name).ok(), plan.shards)
+    {
+        say::err(&format!("floutage: {odd}"));
+    }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let name = format!("journal-{}-of-{}.sqlite", index + 1, plan.shards);
-    let mut journal = Journal::open(&folder.join(name))?;
+    let mut journal = Journal::open(&folder.join(journal_name(index, plan.shards)))?;
     let options = Options {
         jobs: 0,
         threads: 0,
@@ -173,7 +195,8 @@ fn shard(args: RunArgs) -> Result<ExitCode> {
         options,
         &args.work,
     )?;
-    conclude(&account(&journal)?, &args.work, &folder, interrupted)
+    let account = Account::of(journal.entries()?, Vec::new())?;
+    conclude(&account, &args.work, &folder, interrupted)
 }
 
 /// Does what is missing of `items`; true when it was interrupted.
@@ -224,12 +247,6 @@ fn most_processes(tasks: &[Task]) -> Result<usize> {
     Ok(tasks.len().max(1))
 }
 
-fn account(journal: &Journal) -> Result<Account> {
-    let left_out = journal.noted(LEFT_OUT)?.unwrap_or_default();
-    let left_out = left_out.lines().map(str::to_owned).collect();
-    Ok(Account::of(journal.entries()?, left_out)?)
-}
-
 fn note_left_out(journal: &Journal, left_out: &[LeftOut]) -> Result<()> {
     let lines: Vec<String> = left_out.iter().map(LeftOut::line).collect();
     Ok(journal.note(LEFT_OUT, &lines.join("\n"))?)
@@ -243,7 +260,7 @@ fn conclude(
     interrupted: bool,
 ) -> Result<ExitCode> {
     if work.json {
-        say::out(&serde_json::to_string_pretty(account)?);
+        say::out(&say::json(account)?);
     } else if !work.quiet {
         for line in show::summary(account) {
             say::out(&line);
@@ -273,27 +290,42 @@ fn plan(args: PlanArgs) -> Result<ExitCode> {
         bail!("there is nothing to redact in what was named");
     }
     measure_lengths(&mut items)?;
-    let plan = Plan::new(items, args.shards)?;
+    let mut plan = Plan::new(items, args.shards)?;
+    plan.left_out = left_out.iter().map(LeftOut::line).collect();
     std::fs::create_dir_all(&job.folder)
         .with_context(|| format!("{}: the folder cannot be made", job.folder.display()))?;
     let path = job.folder.join(PLAN);
+    let mut outputs: BTreeMap<PathBuf, Vec<&str>> = BTreeMap::new();
+    for (shard, item) in &plan.files {
+        let journal = job.folder.join(journal_name(*shard, plan.shards));
+        outputs.entry(journal).or_default().push(&item.output);
+    }
+    // Before the plan: cut off in between, the old one still finds what it knew.
+    tell_taken_over(journals::take_over(&job.folder, &outputs)?);
     plan.write(&path)?;
-    for line in left_out.iter().map(LeftOut::line) {
-        say::out(&line);
+    for line in &plan.left_out {
+        say::out(line);
     }
     for index in 0..plan.shards {
         let files = plan.shard(index);
-        let seconds: f64 = files.iter().map(|item| item.duration_s).sum();
         say::out(&format!(
             "shard {}/{}: {} files, {}",
             index + 1,
             plan.shards,
             files.len(),
-            display::length(seconds)
+            display::amount(&files)
         ));
     }
     say::out(&format!("plan: {}", path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_taken_over(count: usize) {
+    if count > 0 {
+        say::out(&format!(
+            "taken over: {count} files that are done, from earlier journals"
+        ));
+    }
 }
 
 /// Fills in the lengths of videos, where they can be told.

@@ -181,7 +181,8 @@ impl<'a> Pool<'a> {
         if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
             return Ok(journal.put_back(task.id)?);
         }
-        let text = say::causes(error);
+        // Errors name files as they are.
+        let text = name::printable(&say::causes(error)).into_owned();
         journal.fail(task.id, &text)?;
         drop(journal);
         let again = task.tries < self.options.retries;

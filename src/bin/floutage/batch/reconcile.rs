@@ -92,20 +92,22 @@ pub fn tasks(
             continue;
         };
         let (id, owned) = (entry.id, entry.owned);
-        let why = if entry.state != State::Done {
-            if entry.state == State::Running {
-                sweep(&item.output);
+        let why = match outlook(&entry, &item, &stamps) {
+            Outlook::Missing => {
+                if entry.state == State::Running {
+                    sweep(&item.output);
+                }
+                Some(Why::Missing)
             }
-            Some(Why::Missing)
-        } else if let Some(reason) = other(&entry, &item, &stamps) {
-            redo_or_report(journal, id, reason, changed)?
-        } else if verify || !same_stamps(&entry, &stamps) {
-            Some(Why::Compare(Box::new(entry)))
-        } else {
-            if entry.changed.is_some() {
-                journal.mark_changed(id, None)?;
+            Outlook::Other(reason) => redo_or_report(journal, id, reason, changed)?,
+            Outlook::Touched => Some(Why::Compare(Box::new(entry))),
+            Outlook::Done if verify => Some(Why::Compare(Box::new(entry))),
+            Outlook::Done => {
+                if entry.changed.is_some() {
+                    journal.mark_changed(id, None)?;
+                }
+                None
             }
-            None
         };
         let Some(why) = why else { continue };
         if matches!(why, Why::Missing) {
@@ -139,7 +141,7 @@ pub fn redo_or_report(
 }
 
 /// What is there of finished files, by path; what is missing is left out. Objects are asked about together.
-fn stamps(entries: &HashMap<String, Entry>, places: &Places) -> Result<HashMap<String, Stamp>> {
+pub fn stamps(entries: &HashMap<String, Entry>, places: &Places) -> Result<HashMap<String, Stamp>> {
     let mut stamps = HashMap::new();
     let mut objects = Vec::new();
     let done = entries.values().filter(|entry| entry.state == State::Done);
@@ -157,6 +159,31 @@ fn stamps(entries: &HashMap<String, Entry>, places: &Places) -> Result<HashMap<S
         stamps.extend(there.filter_map(|(name, found)| Some((name, found?.into()))));
     }
     Ok(stamps)
+}
+
+/// How a file of the journal stands to what is asked for.
+pub enum Outlook {
+    /// It is not done.
+    Missing,
+    /// It is done, but otherwise, for this reason.
+    Other(&'static str),
+    /// It is done, and the input or the output have another size or time since.
+    Touched,
+    /// It is done.
+    Done,
+}
+
+/// How `entry` stands to `item`, by the `stamps` of what is there.
+pub fn outlook(entry: &Entry, item: &Item, stamps: &HashMap<String, Stamp>) -> Outlook {
+    if entry.state != State::Done {
+        Outlook::Missing
+    } else if let Some(reason) = other(entry, item, stamps) {
+        Outlook::Other(reason)
+    } else if same_stamps(entry, stamps) {
+        Outlook::Done
+    } else {
+        Outlook::Touched
+    }
 }
 
 /// Why the finished `entry` is not what `item` asks for.

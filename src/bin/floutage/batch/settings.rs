@@ -3,15 +3,19 @@
 //! There is one list of them, that of `redact` itself, and a file is redacted by handing them to `redact`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser};
 use floutage::batch::identity::hash_text;
 use floutage::detect::registry::{Registry, sha256_of};
+use floutage::media::encode::Container;
+use floutage::media::picture::PictureFormat;
 
 use crate::cli::{self, Cli};
 use crate::redact::credentials::{self, Credentials};
+use crate::redact::plan::Kind;
 use crate::redact::split::Splitting;
 use crate::redact::{self, record::Record};
 
@@ -210,13 +214,30 @@ impl Settings {
         })
     }
 
-    /// Refuses an `output` that these settings cannot make.
-    pub fn check_output(&self, output: &std::path::Path) -> Result<()> {
+    /// Refuses an `output` that these settings cannot make of a file of `kind`.
+    pub fn check_output(&self, output: &Path, kind: Kind) -> Result<()> {
+        match kind {
+            Kind::Video => {
+                let container = Container::of(output)?;
+                if let Some(codec) = self.codec {
+                    container.check(codec).with_context(|| shown(output))?;
+                }
+            }
+            Kind::Picture if PictureFormat::of_name(output).is_none() => bail!(
+                "{}: the output of a picture is a file whose name ends in .jpg, .png or .webp",
+                shown(output)
+            ),
+            Kind::Picture => {}
+        }
         if self.signed {
             credentials::format(output)?;
         }
         Ok(())
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// The record that the settings of a file name, as `arguments` of `redact` or in the environment.

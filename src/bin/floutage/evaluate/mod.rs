@@ -114,11 +114,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         report.finish()?;
     }
     let text = match (&outcome, args.json) {
-        (Outcome::One(evaluation), true) => {
-            serde_json::to_string_pretty(&figures::all(evaluation))?
-        }
+        (Outcome::One(evaluation), true) => say::json(&figures::all(evaluation))?,
         (Outcome::One(evaluation), false) => table::all(evaluation),
-        (Outcome::Many(swept), true) => serde_json::to_string_pretty(&swept.json())?,
+        (Outcome::Many(swept), true) => say::json(&swept.json())?,
         (Outcome::Many(swept), false) => swept.table(),
     };
     let said = say::out(text.trim_end());

@@ -75,7 +75,7 @@ pub struct Args {
     #[arg(long)]
     draw: bool,
     /// Cut longer videos into chunks of at least so many seconds, which several processes redact at the same time, and join
-    /// them without encoding them again; what is redacted is the same. 10 to 86400 [default with no number: 600].
+    /// them without encoding them again; what is redacted is the same. 1 to 86400 [default with no number: 600].
     #[arg(
         long,
         value_name = "SECONDS",

@@ -171,6 +171,12 @@ pub fn plan(
             kind,
         });
     }
+    // Named twice, as `a.mp4` and `./a.mp4` or by its folder.
+    let mut seen = HashSet::new();
+    jobs.retain(|job| {
+        let input = std::path::absolute(&job.input).unwrap_or_else(|_| job.input.clone());
+        seen.insert((input, job.output.clone()))
+    });
     refuse_collisions(&jobs)?;
     Ok((jobs, left_out))
 }

@@ -83,7 +83,7 @@ impl Summary {
 
     /// Prints everything as one JSON object.
     pub fn print_json(&mut self) -> anyhow::Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
+        let text = say::json(self)?;
         self.say(&text);
         Ok(())
     }

@@ -38,7 +38,7 @@ enum Line {
 impl Line {
     fn say(&self) {
         if let Ok(text) = serde_json::to_string(self) {
-            say::out(&text);
+            say::out(&say::escaped(&text));
         }
     }
 }

@@ -1,0 +1,195 @@
+//! The journals of one folder together: that of a whole batch, those of shards, those of earlier plans.
+//!
+//! Invariant: where there is a plan, it says which journal a file is in; no file counts twice.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use floutage::batch::journal::{Entry, Journal, State};
+use floutage::batch::plan::{Plan, journal_name};
+
+use super::job::FOLDER;
+use super::{JOURNAL, LEFT_OUT, PLAN};
+
+/// What the journals of a folder tell.
+pub struct Told {
+    /// The folder that they are in.
+    pub folder: PathBuf,
+    /// Every file of the batch, once.
+    pub entries: Vec<Entry>,
+    /// What was left out of input folders, and results of files that are no longer part of the batch; one line each.
+    pub left_out: Vec<String>,
+    /// Files that a process was at work on when it was killed; they are pending.
+    pub cut_off: Vec<Entry>,
+}
+
+/// The folder of journals that `named` is or holds.
+pub fn folder(named: &Path) -> PathBuf {
+    let inner = named.join(FOLDER);
+    if inner.is_dir() {
+        inner
+    } else {
+        named.to_owned()
+    }
+}
+
+/// The journals in `folder`, in order.
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name == JOURNAL || name.starts_with("journal-") && name.ends_with(".sqlite")
+        })
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// What is known of the batch in `named`, its folder or its output folder.
+pub fn look(named: &Path) -> Result<Told> {
+    let folder = folder(named);
+    let mut told = Told {
+        entries: Vec::new(),
+        left_out: Vec::new(),
+        cut_off: Vec::new(),
+        folder,
+    };
+    let plan = told.folder.join(PLAN);
+    if plan.is_file() {
+        let plan = Plan::read(&plan)?;
+        told.left_out.clone_from(&plan.left_out);
+        told.of_plan(&plan)?;
+        return Ok(told);
+    }
+    let mut paths = paths(&told.folder);
+    if paths.is_empty() {
+        bail!("{}: there is no journal of a batch", told.folder.display());
+    }
+    // That of a whole batch has taken over what shards did before.
+    let whole = told.folder.join(JOURNAL);
+    if paths.contains(&whole) {
+        paths = vec![whole];
+    }
+    for path in paths {
+        let journal = Journal::look(&path)?;
+        let at_rest = !Journal::is_in_use(&path);
+        for entry in journal.entries()? {
+            told.add(entry, at_rest);
+        }
+        told.left_out.extend(left_out(&journal)?);
+    }
+    Ok(told)
+}
+
+/// What is noted in the journal of a whole batch of input folders, and results of files that are no longer part of it.
+pub fn left_out(journal: &Journal) -> Result<Vec<String>> {
+    let noted = journal.noted(LEFT_OUT)?.unwrap_or_default();
+    let mut lines: Vec<String> = noted.lines().map(str::to_owned).collect();
+    lines.extend(journal.unlisted()?.iter().map(not_counted));
+    Ok(lines)
+}
+
+fn not_counted(entry: &Entry) -> String {
+    format!(
+        "not counted: {}: made by an earlier start from {}, which is no longer part of the batch",
+        entry.output, entry.input
+    )
+}
+
+impl Told {
+    fn of_plan(&mut self, plan: &Plan) -> Result<()> {
+        let mut known = Vec::new();
+        for shard in 0..plan.shards {
+            let path = self.folder.join(journal_name(shard, plan.shards));
+            let mut entries = HashMap::new();
+            let mut at_rest = true;
+            if path.is_file() {
+                let found = Journal::look(&path)?.known()?;
+                entries.extend(found.into_iter().map(|entry| (entry.output.clone(), entry)));
+                at_rest = !Journal::is_in_use(&path);
+            }
+            known.push((entries, at_rest));
+        }
+        for (shard, item) in &plan.files {
+            let (entries, at_rest) = &mut known[*shard];
+            // What no shard has begun is part of the batch.
+            let entry = entries.remove(&item.output);
+            self.add(entry.unwrap_or_else(|| Entry::planned(item)), *at_rest);
+        }
+        let planned: HashSet<&str> = plan
+            .files
+            .iter()
+            .map(|(_, item)| item.output.as_str())
+            .collect();
+        let mut gone = BTreeMap::new();
+        for path in paths(&self.folder) {
+            let known = Journal::look(&path)?.known()?.into_iter();
+            let done = known.filter(|entry| entry.state == State::Done);
+            gone.extend(
+                done.filter(|entry| !planned.contains(entry.output.as_str()))
+                    .map(|entry| (entry.output.clone(), entry)),
+            );
+        }
+        self.left_out.extend(gone.values().map(not_counted));
+        Ok(())
+    }
+
+    fn add(&mut self, mut entry: Entry, at_rest: bool) {
+        if at_rest && entry.state == State::Running {
+            entry.state = State::Pending;
+            self.cut_off.push(entry.clone());
+        }
+        self.entries.push(entry);
+    }
+}
+
+/// Hands what is done in the journals of `folder` over to those that now stand for it: `outputs` by journal.
+/// Returns how many files were taken over.
+///
+/// Errors: a process is at work on one of the journals.
+pub fn take_over(folder: &Path, outputs: &BTreeMap<PathBuf, Vec<&str>>) -> Result<usize> {
+    let mut open = BTreeMap::new();
+    for path in paths(folder) {
+        let journal = Journal::open(&path)?;
+        open.insert(path, journal);
+    }
+    // The newest of each.
+    let mut newest: HashMap<String, (Option<i64>, PathBuf)> = HashMap::new();
+    for (path, journal) in &open {
+        let done = journal.known()?.into_iter();
+        for entry in done.filter(|entry| entry.state == State::Done) {
+            let candidate = (entry.finished, path.clone());
+            let best = newest
+                .entry(entry.output)
+                .or_insert_with(|| candidate.clone());
+            if best.0 < candidate.0 {
+                *best = candidate;
+            }
+        }
+    }
+    let mut count = 0;
+    for (target, outputs) in outputs {
+        let mut from: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+        for output in outputs {
+            if let Some((_, path)) = newest.get(*output)
+                && path != target
+            {
+                from.entry(path).or_default().push(output);
+            }
+        }
+        for (other, outputs) in from {
+            count += outputs.len();
+            if !open.contains_key(target) {
+                open.insert(target.clone(), Journal::open(target)?);
+            }
+            if let Some(journal) = open.get_mut(target) {
+                journal.adopt(other, outputs)?;
+            }
+        }
+    }
+    Ok(count)
+}
