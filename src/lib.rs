@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`geometry`] | boxes in pixels, rounded outward |
 //! | [`frame`] | borrowed planes and strides |
+//! | [`digest`] | SHA-256 as text |
 //! | [`detect`] | models, letterbox, output heads, NMS |
 //! | [`track`] | regions from frame to frame, with look-ahead |
 //! | [`redact`] | irreversible styles, in place |
@@ -28,6 +29,7 @@ pub mod audit;
 pub mod batch;
 pub mod credentials;
 pub mod detect;
+pub mod digest;
 pub mod error;
 pub mod evaluate;
 pub mod frame;

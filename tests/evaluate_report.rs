@@ -9,7 +9,7 @@ use common::clip::Clip;
 use common::program::{Run, fixture, names, run};
 use common::scene::Scene;
 use common::temp_dir;
-use floutage::detect::registry::sha256_of;
+use floutage::digest::sha256_of;
 
 /// Evaluates a clip of markers.
 fn report(folder: &Path, arguments: &[&str]) -> (Run, String) {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::detect::DetectorSettings;
-use crate::detect::registry::{Registry, hexadecimal, sha256_of};
+use crate::detect::registry::Registry;
 use crate::detect::session;
+use crate::digest::{hexadecimal, sha256_of};
 use crate::error::{Error, Result};
 use crate::media::report::Report;
 

@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::seal;
-use crate::detect::registry::hexadecimal;
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 
 /// `N` bytes that nobody can guess.

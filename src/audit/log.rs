@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Event};
 use super::{key, seal, time};
-use crate::detect::registry::hexadecimal;
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 
 /// What stands in the place of a hash before the first line.

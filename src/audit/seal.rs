@@ -5,7 +5,7 @@
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-use crate::detect::registry::hexadecimal;
+use crate::digest::hexadecimal;
 
 const BEFORE: &str = ",\"signature\":\"";
 const AFTER: &str = "\"}";

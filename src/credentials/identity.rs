@@ -11,7 +11,7 @@ use x509_parser::public_key::PublicKey;
 use zeroize::Zeroizing;
 
 use super::sign::try_out;
-use crate::detect::registry::sha256_of;
+use crate::digest::sha256_of;
 use crate::error::{Error, Result};
 
 /// The largest file that is read, in bytes.

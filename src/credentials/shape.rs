@@ -11,7 +11,7 @@ use serde_json::json;
 use super::identity::{LARGEST_CHAIN, parse};
 use super::jumbf::{Superbox, Wrong, boxes, open};
 use super::{Format, Signed, Statement};
-use crate::detect::registry::sha256_of;
+use crate::digest::sha256_of;
 use crate::redact::Style;
 
 const NAME: &str = "floutage";

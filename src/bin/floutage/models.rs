@@ -10,8 +10,9 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use floutage::detect::heads::{Head, OutputShape};
 use floutage::detect::places::Surroundings;
-use floutage::detect::registry::{ModelSpec, Registry, read_file, sha256_of};
+use floutage::detect::registry::{ModelSpec, Registry, read_file};
 use floutage::detect::session::{Port, Session, SessionOptions};
+use floutage::digest::sha256_of;
 use serde_json::json;
 
 /// Options of `floutage models`.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::detect::letterbox::ChannelOrder;
 
 /// A valid entry, to be spoilt by each test.
 const ENTRY: &str = r#"

@@ -29,7 +29,7 @@ use super::config::camera::Camera;
 use super::recordings::stamp;
 use super::wire::{Counts, Installed};
 use crate::audit::{self, Event, FileIdentity, Log, Redacted, Versions};
-use crate::detect::registry::hexadecimal;
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 
 /// Time between two attempts to append what could not be.

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use sha2::{Digest, Sha256};
 
-use super::sessions::hexadecimal;
+use crate::digest::hexadecimal;
 
 struct Asset {
     name: &'static str,

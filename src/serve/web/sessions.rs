@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::digest::hexadecimal;
 use crate::serve::config::web::Role;
 
 /// A session ends when nothing was asked for so long; an open page asks all the time.
@@ -137,10 +138,6 @@ pub fn token() -> Option<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).ok()?;
     Some(hexadecimal(&bytes))
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key(id: &str) -> Key {

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser};
 use floutage::batch::identity::hash_text;
-use floutage::detect::registry::{Registry, sha256_of};
+use floutage::detect::registry::Registry;
+use floutage::digest::sha256_of;
 use floutage::media::encode::Container;
 use floutage::media::picture::PictureFormat;
 

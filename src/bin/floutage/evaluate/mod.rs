@@ -83,6 +83,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         tracking: args.tracking.settings(),
         redaction: args.redaction.settings()?,
     };
+    if let Some(sweep) = &args.sweep
+        && let Some(option) = sweep.overridden(std::env::args_os())
+    {
+        bail!("{option} is one of the settings that --sweep varies; leave it out of one of them");
+    }
     // What redact refuses is not worth a figure.
     base.tracking.check_cover()?;
     let subject = Subject::read(&args.input, &args.truth, args.class)?;

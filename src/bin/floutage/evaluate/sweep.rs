@@ -4,6 +4,7 @@
 //! the same elements as ever; margins need no run of their own.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
@@ -76,6 +77,31 @@ impl FromStr for Sweep {
             ));
         }
         Ok(sweep)
+    }
+}
+
+impl Sweep {
+    /// The option of the command line `words` that a swept setting would take the place of.
+    pub fn overridden(&self, words: impl Iterator<Item = OsString>) -> Option<String> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        for (both, each) in [
+            ("margin", ["face-margin", "plate-margin"]),
+            (
+                "confidence-threshold",
+                ["face-threshold", "plate-threshold"],
+            ),
+        ] {
+            if names.contains(&both) {
+                names.extend(each);
+            }
+        }
+        let mut given = words.filter_map(|word| {
+            let word = word.into_string().ok()?;
+            let option = word.strip_prefix("--")?;
+            let name = option.split_once('=').map_or(option, |(name, _)| name);
+            names.contains(&name).then(|| format!("--{name}"))
+        });
+        given.next()
     }
 }
 
@@ -379,6 +405,16 @@ impl Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_swept_is_not_given_beside() {
+        let sweep: Sweep = "margin=0.2,0.4,hold=0,12".parse().unwrap();
+        let told = |words: &[&str]| sweep.overridden(words.iter().map(OsString::from));
+        assert_eq!(told(&["a.mp4", "--sweep", "margin=0.2", "--cells=2"]), None);
+        assert_eq!(told(&["--margin", "1"]), Some("--margin".into()));
+        assert_eq!(told(&["--plate-margin=1"]), Some("--plate-margin".into()));
+        assert_eq!(told(&["--hold=3"]), Some("--hold".into()));
+    }
 
     #[test]
     fn settings_and_values_are_told_apart() {

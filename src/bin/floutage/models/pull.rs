@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use floutage::detect::registry::{ModelSpec, Registry, hexadecimal, read_file, sha256_of};
+use floutage::detect::registry::{ModelSpec, Registry, read_file};
+use floutage::digest::{hexadecimal, sha256_of};
 use sha2::{Digest, Sha256};
 
 /// Largest download in bytes; the largest detectors of the supported heads have under 300 MB.

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use super::super::Web;
 use super::super::answer::Failure;
-use super::super::sessions::{Session, hexadecimal};
+use super::super::sessions::Session;
+use crate::digest::hexadecimal;
 use crate::redact::Zone;
 use crate::serve::state::CameraSettings;
 
