@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -107,6 +109,181 @@ fn a_batch_goes_on_as_a_plan() {
 }
 
 #[test]
+fn outputs_of_a_redo_that_was_cut_off_are_still_this_batch_s_own() {
+    let dir = temp_dir();
+    let input = clips(dir.path(), 3);
+    let out = dir.path().join("out");
+    plan(&input, &out, 1).succeeded();
+    shards(&out, 1);
+    let with_margin = |shards: usize| {
+        let mut command = bare(["plan", "--margin=1"]);
+        command.arg(format!("--shards={shards}"));
+        command.arg(&input).arg("-o").arg(&out).args(settings());
+        run(&mut command).succeeded();
+    };
+    with_margin(1);
+    // What is done is done otherwise.
+    let report = run(bare(["report"]).arg(&out));
+    assert_eq!(report.code, Some(3), "{report:?}");
+    assert!(
+        report.stdout.contains("the settings are others"),
+        "{report:?}"
+    );
+    // The redo of one of them fails.
+    let whole = std::fs::read(input.join("clip-01.mp4")).expect("read");
+    std::fs::write(input.join("clip-01.mp4"), &whole[..whole.len() / 3]).expect("written");
+    let partial = run(bare(["run", "--shard=1/1", "--retries=0"]).arg(&out));
+    assert_eq!(partial.code, Some(3), "{partial:?}");
+    std::fs::write(input.join("clip-01.mp4"), &whole).expect("written");
+    with_margin(2);
+    shards(&out, 2);
+    assert_eq!(states(&out), serde_json::json!({ "done": 3 }));
+    // Likewise when a batch leaves it out for a while.
+    std::fs::remove_file(out.join(FOLDER).join("plan.json")).expect("removed");
+    std::fs::write(input.join("clip-02.mp4"), "broken").expect("written");
+    run(batch(&input, &out).arg("--margin=1"));
+    let one = |names: &[&str]| {
+        let mut command = bare([]);
+        command.args(names.iter().map(|name| input.join(name)));
+        run(command
+            .arg("-o")
+            .arg(&out)
+            .arg("--margin=1")
+            .args(settings()))
+    };
+    one(&["clip-00.mp4"]).succeeded();
+    std::fs::write(input.join("clip-02.mp4"), &whole).expect("written");
+    one(&["clip-00.mp4", "clip-02.mp4"]).succeeded();
+}
+
+#[test]
+fn another_input_of_the_same_name_replaces_nothing() {
+    let dir = temp_dir();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let (first, second) = (clips(&one, 2), clips(&two, 2));
+    std::fs::copy(first.join("clip-01.mp4"), second.join("clip-00.mp4")).expect("copied");
+    let out = dir.path().join("out");
+    run(&mut batch(&first, &out)).succeeded();
+    let before = results(&out);
+    let told = run(&mut batch(&second, &out));
+    assert_eq!(told.code, Some(3), "{told:?}");
+    assert!(
+        told.stdout
+            .contains("clip-00.mp4: it was made of another input")
+            && told.stdout.contains("--overwrite"),
+        "{told:?}"
+    );
+    assert!(
+        !told.stdout.contains("clip-01.mp4: it was made"),
+        "the same content by another name: {told:?}"
+    );
+    assert!(results(&out) == before);
+    run(batch(&second, &out).arg("--overwrite")).succeeded();
+    let after = results(&out);
+    assert_ne!(after["clip-00.mp4"], before["clip-00.mp4"]);
+    assert_eq!(after["clip-01.mp4"], before["clip-01.mp4"]);
+}
+
+#[test]
+fn files_added_beside_others_move_nothing() {
+    let dir = temp_dir();
+    clips(&dir.path().join("f/one"), 2);
+    let out = dir.path().join("f/red");
+    let pattern = || {
+        let mut command = bare(["f/**/*.mp4", "-o", "f/red"]);
+        run(command.current_dir(dir.path()).args(settings())).succeeded()
+    };
+    pattern();
+    let before = times(&out);
+    assert!(before.contains_key("one/in/clip-00.mp4"), "{before:?}");
+    clips(&dir.path().join("f/two"), 1);
+    pattern();
+    let mut after = times(&out);
+    after.remove("two/in/clip-00.mp4").expect("it was added");
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_row_of_a_manifest_says_how_a_file_of_a_folder_is_done() {
+    let dir = temp_dir();
+    let input = clips(dir.path(), 2);
+    let rows = dir.path().join("rows.csv");
+    std::fs::write(&rows, "input,style\nin/clip-01.mp4,fill\n").expect("written");
+    let out = dir.path().join("out");
+    let with_rows = || {
+        let mut command = batch(&input, &out);
+        run(command.arg("--manifest").arg(&rows))
+    };
+    with_rows().succeeded();
+    let told = account(&out.join(FOLDER));
+    assert_eq!(told["total"]["files"], 2, "{told}");
+    assert_eq!(told["files"][1]["settings"]["style"], "fill", "{told}");
+    assert!(told["files"][0]["settings"]["style"].is_null(), "{told}");
+    let text = "input,style,output\nin/clip-01.mp4,fill,\nin/clip-01.mp4,blur,\n";
+    std::fs::write(&rows, text).expect("written");
+    let refused = with_rows();
+    assert!(
+        refused.stderr.contains("line 3") && refused.stderr.contains("line 2"),
+        "{refused:?}"
+    );
+    // One file in two ways, under two names.
+    std::fs::write(&rows, text.replace("blur,", "blur,b.mp4")).expect("written");
+    with_rows().succeeded();
+    assert!(out.join("b.mp4").exists() && out.join("clip-01.mp4").exists());
+}
+
+#[test]
+fn journals_that_were_not_begun_or_are_others_harm_nothing() {
+    let dir = temp_dir();
+    let input = clips(dir.path(), 2);
+    // Neither text nor plain: SQLite's addresses begin so.
+    let name = std::ffi::OsString::from_vec(b"file:o\xe9".to_vec());
+    let out = dir.path().join(name);
+    plan(&input, &out, 2).succeeded();
+    let place = out.join(FOLDER);
+    shards(&out, 2);
+    std::fs::write(place.join("journal-old.sqlite"), "words").expect("written");
+    std::fs::write(
+        place.join("journal-1-of-7.sqlite"),
+        "words and words ".repeat(99),
+    )
+    .expect("written");
+    let report = run(bare(["report"]).arg(&out)).succeeded();
+    assert!(report.stdout.contains("journal-1-of-7"), "{report:?}");
+    let refused = plan(&input, &out, 3);
+    assert!(refused.stderr.contains("move it away"), "{refused:?}");
+    std::fs::remove_file(place.join("journal-1-of-7.sqlite")).expect("removed");
+    plan(&input, &out, 3).succeeded();
+    for shard in 1..=3 {
+        let _ = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(place.join(format!("journal-{shard}-of-3.sqlite")));
+    }
+    assert_eq!(states(&out), serde_json::json!({ "done": 2 }));
+    // Without the plan they belong to several.
+    std::fs::remove_file(place.join("plan.json")).expect("removed");
+    let refused = run(bare(["status"]).arg(&out));
+    assert!(refused.stderr.contains("several plans"), "{refused:?}");
+    let dry = run(batch(&input, &out).arg("--dry-run")).succeeded();
+    assert!(dry.stdout.contains("2 done already"), "{dry:?}");
+    run(&mut batch(&input, &out)).succeeded();
+    assert_eq!(states(&out), serde_json::json!({ "done": 2 }));
+    // Who may only read sees it, too.
+    if rustix::process::geteuid().is_root() {
+        let mut reader = std::process::Command::new("setpriv");
+        reader.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        reader
+            .arg(env!("CARGO_BIN_EXE_floutage"))
+            .args(["batch", "status"])
+            .arg(&out);
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+        let status = run(&mut reader).succeeded();
+        assert!(status.stdout.contains("2 done"), "{status:?}");
+    }
+}
+
+#[test]
 fn an_array_that_does_not_fit_the_plan_is_told_of() {
     let dir = temp_dir();
     let input = clips(dir.path(), 2);
@@ -203,6 +380,7 @@ fn outputs_that_cannot_be_made_are_refused_before_the_work() {
             "input,input\nin/clip-00.mp4,in/clip-00.mp4\n",
             "two columns",
         ),
+        ("input,model\nin/clip-00.mp4,nothing\n", "line 2"),
         ("input,no-sandbox\nin/clip-00.mp4,true\n", "no-sandbox"),
     ] {
         let rows = dir.path().join("rows.csv");
@@ -214,6 +392,29 @@ fn outputs_that_cannot_be_made_are_refused_before_the_work() {
             .args(settings()));
         assert!(refused.stderr.contains(word), "{refused:?}");
     }
+    // A name that no file system takes costs no work.
+    let long = "n".repeat(251);
+    let rows = dir.path().join("rows.csv");
+    std::fs::write(
+        &rows,
+        format!("input,output\nin/clip-00.mp4,{long}.x.mp4\n"),
+    )
+    .expect("written");
+    let mut command = bare(["--manifest"]);
+    command.arg(&rows).arg("-o").arg(&out).args(settings());
+    let dry = run(command.arg("--dry-run"));
+    assert!(
+        dry.code == Some(1) && dry.stdout.contains("255 bytes"),
+        "{dry:?}"
+    );
+    std::fs::write(
+        &rows,
+        "input,output\nin/clip-00.mp4,a.mp4\nin/clip-01.mp4,a.mp4/b.mp4\n",
+    )
+    .expect("written");
+    let mut command = bare(["--manifest"]);
+    let both = run(command.arg(&rows).arg("-o").arg(&out).args(settings()));
+    assert!(both.stderr.contains("and the folder of"), "{both:?}");
     // Two names of one file are one, and a quoted pattern is resolved.
     let mut command = bare([
         "in/clip-00.mp4",

@@ -9,8 +9,8 @@ use std::path::{Component, PathBuf};
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The line it would be on if each row had one line; the names of the columns are row 1.
-    pub number: usize,
+    /// The line it begins on, from 1.
+    pub line: u64,
     /// What is to be read, as it is named there.
     pub input: PathBuf,
     /// Where to, inside the output folder.
@@ -33,24 +33,36 @@ pub fn parse(content: &[u8]) -> Result<Vec<Row>, String> {
         .map(str::to_owned)
         .collect();
     if !columns.iter().any(|name| name == "input") {
-        return Err("there is no column `input`".into());
+        return Err(format!(
+            "there is no column `input`; the first line has {}, and columns are set apart by commas",
+            columns.join(", ")
+        ));
     }
     for (index, name) in columns.iter().enumerate() {
         if columns[..index].contains(name) {
             return Err(format!("there are two columns `{name}`"));
         }
     }
-    let rows = reader.byte_records().enumerate();
-    rows.map(|(index, row)| {
-        let number = index + 2;
-        row.map_err(|error| error.to_string())
-            .and_then(|row| read(number, &columns, &row))
-            .map_err(|problem| format!("row {number}: {problem}"))
-    })
-    .collect()
+    let rows: Vec<Row> = reader
+        .byte_records()
+        .map(|row| {
+            let row = row.map_err(|error| error.to_string())?;
+            let line = row.position().map_or(0, |position| {
+                // It is that behind the row before: empty lines follow.
+                let rest = content.get(position.byte() as usize..).unwrap_or_default();
+                let blank = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+                position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
+            });
+            read(line, &columns, &row).map_err(|problem| format!("line {line}: {problem}"))
+        })
+        .collect::<Result<_, String>>()?;
+    if rows.is_empty() {
+        return Err("there are no rows below the names of the columns".into());
+    }
+    Ok(rows)
 }
 
-fn read(number: usize, columns: &[String], row: &csv::ByteRecord) -> Result<Row, String> {
+fn read(line: u64, columns: &[String], row: &csv::ByteRecord) -> Result<Row, String> {
     let (mut input, mut output, mut settings) = (None, None, Vec::new());
     for (name, value) in columns.iter().zip(row) {
         match (name.as_str(), OsStr::from_bytes(value)) {
@@ -73,7 +85,7 @@ fn read(number: usize, columns: &[String], row: &csv::ByteRecord) -> Result<Row,
         }
     }
     Ok(Row {
-        number,
+        line,
         input: input.ok_or("there is no input")?,
         output,
         settings,
@@ -92,15 +104,19 @@ mod tests {
         assert!(rows[0].output.is_none() && rows[0].settings.is_empty());
         assert_eq!(rows[1].output, Some("x/b.mp4".into()));
         assert_eq!(rows[1].settings, [("style".into(), "fill".into())]);
-        assert_eq!(rows[2].number, 4);
+        assert_eq!(rows[2].line, 4);
+        let blank = parse(b"input\n\n\na.mp4\n").unwrap();
+        assert_eq!(blank[0].line, 4);
         for (wrong, word) in [
             (&b""[..], "no column `input`"),
             (b"file\na.mp4\n", "no column `input`"),
-            (b"input,style\n,fill\n", "row 2: there is no input"),
-            (b"input,style\na.mp4\n", "row 2: "),
-            (b"input,style\na.mp4,\xff\n", "row 2: style: must be text"),
-            (b"input,output\na,b\na,../b\n", "row 3: output ../b"),
+            (b"input,style\n,fill\n", "line 2: there is no input"),
+            (b"input,style\na.mp4\n", "line: 2"),
+            (b"input,style\na.mp4,\xff\n", "line 2: style: must be text"),
+            (b"input,output\na,b\na,../b\n", "line 3: output ../b"),
             (b"input,output\na,/b\n", "inside the output folder"),
+            (b"input\n", "no rows"),
+            (b"a;input\nb;c\n", "set apart by commas"),
             (b"input,\xff\na,b\n", "names of the columns"),
         ] {
             let error = parse(wrong).unwrap_err();

@@ -50,9 +50,15 @@ pub fn is_hidden(letter: char) -> bool {
     is_control(letter) && !matches!(letter, '\n' | '\t')
 }
 
-/// What commands a terminal instead of being shown, or turns the direction of what is beside it.
+/// What commands a terminal instead of being shown, turns the direction of what is beside it, breaks a line, or is not to be
+/// seen at all.
 fn is_control(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+        )
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(bytes: &[u8], text: &mut String) {

@@ -153,6 +153,16 @@ pub fn journal_name(shard: usize, shards: usize) -> String {
     format!("journal-{}-of-{shards}.sqlite", shard + 1)
 }
 
+/// How many shards the plan has to whose journals one of this name belongs; None for other names.
+pub fn shards_of(name: &str) -> Option<usize> {
+    let (shard, shards) = name
+        .strip_prefix("journal-")?
+        .strip_suffix(".sqlite")?
+        .split_once("-of-")?;
+    let (shard, shards) = (shard.parse::<usize>().ok()?, shards.parse().ok()?);
+    (1..=shards).contains(&shard).then_some(shards)
+}
+
 /// Which shard of how many this process is to do, both from 0 and 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -202,16 +212,20 @@ impl Shard {
     pub fn odd_array(variable: impl Fn(&str) -> Option<String>, shards: usize) -> Option<String> {
         let number = |name: &str| variable(name)?.parse::<usize>().ok();
         let (first, last) = (
-            number("SLURM_ARRAY_TASK_MIN")?,
-            number("SLURM_ARRAY_TASK_MAX")?,
+            number("SLURM_ARRAY_TASK_MIN"),
+            number("SLURM_ARRAY_TASK_MAX"),
         );
+        let count = number("SLURM_ARRAY_TASK_COUNT").or(first
+            .zip(last)
+            .map(|(first, last)| (last + 1).saturating_sub(first)))?;
         // One task alone is mostly one that is run again.
-        let whole = first == 0 && last + 1 == shards;
-        (first < last && !whole).then(|| {
+        let fits = count == 1
+            || count == shards && first.unwrap_or(0) == 0 && last.is_none_or(|last| last < shards);
+        (!fits).then(|| {
+            let top = shards - 1;
             format!(
-                "the array's tasks are {first} to {last}, the plan's shards 0 to {}: what no task does stays pending; submit with --array=0-{}",
-                shards - 1,
-                shards - 1
+                "the array has {count} tasks{}, the plan the shards 0 to {top}: what no task does stays pending; submit with --array=0-{top}",
+                first.zip(last).map_or_else(String::new, |(first, last)| format!(" from {first} to {last}")),
             )
         })
     }
@@ -321,6 +335,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn journals_are_known_by_their_names() {
+        assert_eq!(shards_of(&journal_name(0, 3)), Some(3));
+        for other in [
+            "journal.sqlite",
+            "journal-old.sqlite",
+            "journal-4-of-3.sqlite",
+            "journal-0-of-3.sqlite",
+        ] {
+            assert_eq!(shards_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn an_array_that_is_not_the_plan_s_is_odd() {
         let odd = |first: &str, last: &str| {
             let (first, last) = (first.to_owned(), last.to_owned());
@@ -333,6 +360,13 @@ pub(super) mod tests {
         };
         assert_eq!(odd("0", "3"), None);
         assert_eq!(odd("2", "2"), None, "a task that is run again");
+        assert!(
+            Shard::odd_array(
+                |name| (name == "SLURM_ARRAY_TASK_COUNT").then(|| "8".into()),
+                4
+            )
+            .is_some()
+        );
         for (first, last) in [("1", "4"), ("0", "2"), ("0", "7")] {
             let told = odd(first, last).expect("odd");
             assert!(told.contains("--array=0-3"), "{told}");

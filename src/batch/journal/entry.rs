@@ -46,6 +46,9 @@ impl State {
     }
 }
 
+/// What is said of a result whose input is not the one that is asked for.
+pub const OTHER_INPUT: &str = "it was made of another input";
+
 /// One file of a journal.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -94,6 +97,27 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Which of the settings and models that `item` asks for are others; None where none are.
+    pub fn differs(&self, item: &Item) -> Option<&'static str> {
+        if self.settings_hash != item.settings_hash() {
+            Some("the settings are others")
+        } else if self.model_hash != item.model_hash {
+            Some("the model is another")
+        } else {
+            None
+        }
+    }
+
+    /// Whether something under the output's name, or an upload to it, may be this batch's own.
+    pub fn has_made(&self) -> bool {
+        self.owned || self.upload.is_some() || matches!(self.state, State::Written | State::Done)
+    }
+
+    /// When something was last done to it, in seconds since 1970.
+    pub fn last(&self) -> Option<i64> {
+        self.started.max(self.finished)
+    }
+
     /// A file of a plan that no journal knows of yet.
     pub fn planned(item: &Item) -> Self {
         Self {

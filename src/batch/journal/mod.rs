@@ -8,13 +8,14 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, State};
+pub use entry::{Entry, OTHER_INPUT, State};
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params, params_from_iter};
 
 use self::entry::entry;
 use self::tables::VERSION;
@@ -27,6 +28,8 @@ use crate::media::report::Report;
 pub struct Journal {
     connection: Connection,
     path: PathBuf,
+    /// It was made, and nothing was written into it yet.
+    blank: bool,
     /// Holds the lock by which other processes see that the journal is in use.
     _lock: Option<File>,
 }
@@ -57,18 +60,27 @@ impl Journal {
             tries += 1;
             std::thread::sleep(Duration::from_millis(20));
         }
-        let connection = Connection::open(path).map_err(|error| wrong(path, &error))?;
-        let journal = Self {
+        // Not as an address: a path may begin with `file:`.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| wrong(path, &error))?;
+        let mut journal = Self {
             connection,
             path: path.to_owned(),
+            blank: false,
             _lock: Some(lock),
         };
+        // Before anything is written into it.
+        journal.check()?;
         journal.prepare().map_err(|error| wrong(path, &error))?;
-        journal.check_version()?;
+        journal.blank = false;
         Ok(journal)
     }
 
-    /// Opens the journal at `path` to look at it, also while another process writes it.
+    /// Opens the journal at `path` to look at it, also while another process writes it, or without the right to write. One
+    /// that was made and not begun knows nothing.
     ///
     /// Errors: [`Error::Media`] when there is none.
     pub fn look(path: &Path) -> Result<Self> {
@@ -78,19 +90,29 @@ impl Journal {
         }
         // To read a write-ahead log its index has to be writable.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| wrong(path, &error))?;
-        let journal = Self {
-            connection,
-            path: path.to_owned(),
-            _lock: None,
+        let open = |connection: rusqlite::Result<Connection>| -> Result<Self> {
+            let mut journal = Self {
+                connection: connection.map_err(|error| wrong(path, &error))?,
+                path: path.to_owned(),
+                blank: false,
+                _lock: None,
+            };
+            journal
+                .connection
+                .busy_timeout(Duration::from_secs(10))
+                .map_err(|error| journal.wrong(&error))?;
+            journal.check()?;
+            Ok(journal)
         };
-        journal
-            .connection
-            .busy_timeout(Duration::from_secs(10))
-            .map_err(|error| journal.wrong(&error))?;
-        journal.check_version()?;
-        Ok(journal)
+        let looked = open(Connection::open_with_flags(path, flags));
+        if looked.is_ok() || !is_at_rest(path) {
+            return looked;
+        }
+        // Without that right, what is in the file is all there is, when no log lies beside it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        open(Connection::open_with_flags(unchanging(path), flags)).or(looked)
     }
 
     /// Whether a process is at work on the journal at `path`.
@@ -109,14 +131,19 @@ impl Journal {
         tables::prepare(&self.connection)
     }
 
-    fn check_version(&self) -> Result<()> {
+    /// Refuses what is no journal; notes whether it was begun.
+    fn check(&mut self) -> Result<()> {
         let version = tables::version(&self.connection).map_err(|error| self.wrong(&error))?;
         // To look at, those of version 1 lack nothing.
         if (1..=VERSION).contains(&version) {
             return Ok(());
         }
+        if version == 0 && tables::none(&self.connection).map_err(|error| self.wrong(&error))? {
+            self.blank = true;
+            return Ok(());
+        }
         let problem = format!(
-            "this is no journal, or one of another version of floutage ({version}, known is {VERSION})"
+            "this is no journal, or one of another version of floutage ({version}, known is {VERSION}); move it away if it does not belong here"
         );
         Err(Error::media(self.path.display().to_string(), problem))
     }
@@ -133,7 +160,7 @@ impl Journal {
     }
 
     /// Makes `items` the batch: files that were known stay as they are, unknown ones are pending, others are no longer listed,
-    /// and forgotten unless they are done.
+    /// and forgotten unless something was made of them.
     pub fn list(&mut self, items: &[Item]) -> Result<()> {
         self.list_all(items)
             .map_err(|error| wrong(&self.path, &error))
@@ -152,7 +179,11 @@ impl Journal {
                 add.execute(params![item.output, item.input])?;
             }
         }
-        transaction.execute("DELETE FROM file WHERE listed = 0 AND state <> 'done'", [])?;
+        // What is or may be under the output's name stays known as this batch's own.
+        transaction.execute(
+            "DELETE FROM file WHERE listed = 0 AND state <> 'done' AND owned = 0 AND upload IS NULL",
+            [],
+        )?;
         transaction.commit()
     }
 
@@ -172,42 +203,51 @@ impl Journal {
     }
 
     fn query(&self, sql: &str) -> Result<Vec<Entry>> {
+        if self.blank {
+            return Ok(Vec::new());
+        }
         self.connection
             .prepare(sql)
             .and_then(|mut query| query.query_map([], entry)?.collect())
             .map_err(|error| self.wrong(&error))
     }
 
-    /// Takes over what the journal at `other` knows of `outputs` that are done there, in place of what is known here. They
-    /// are listed here when [`Self::list`] names them.
+    /// Takes over what `other` knows of `outputs`, in place of what is known here. They are listed here when [`Self::list`]
+    /// names them.
     ///
     /// Errors: [`Error::Media`]; then nothing was taken over.
     pub fn adopt<'a>(
         &mut self,
-        other: &Path,
+        other: &Self,
         outputs: impl IntoIterator<Item = &'a str>,
     ) -> Result<()> {
-        let other = other.to_string_lossy();
-        self.execute("ATTACH ?1 AS other", params![other])?;
-        let adopted = self.adopt_attached(outputs);
-        let detached = self.execute("DETACH other", []);
-        adopted.map_err(|error| self.wrong(&error))?;
-        detached
+        let mut facts = Vec::new();
+        for output in outputs {
+            facts.extend(other.facts(output).map_err(|error| other.wrong(&error))?);
+        }
+        self.put(facts).map_err(|error| wrong(&self.path, &error))
     }
 
-    fn adopt_attached<'a>(
-        &mut self,
-        outputs: impl IntoIterator<Item = &'a str>,
-    ) -> rusqlite::Result<()> {
+    /// What is known of `output`, as [`tables::FACTS`] orders it.
+    fn facts(&self, output: &str) -> rusqlite::Result<Option<Vec<Value>>> {
+        let sql = format!("SELECT {} FROM file WHERE output = ?1", tables::FACTS);
+        let row = self.connection.query_row(&sql, [output], |row| {
+            (0..row.as_ref().column_count())
+                .map(|column| row.get(column))
+                .collect()
+        });
+        row.optional()
+    }
+
+    fn put(&mut self, facts: Vec<Vec<Value>>) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
-        for output in outputs {
-            transaction.execute("DELETE FROM main.file WHERE output = ?1", [output])?;
-            let columns = tables::FACTS;
+        for row in facts {
+            let places = vec!["?"; row.len()].join(", ");
             let sql = format!(
-                "INSERT INTO main.file (listed, {columns})
-                 SELECT 0, {columns} FROM other.file WHERE output = ?1 AND state = 'done'"
+                "INSERT OR REPLACE INTO file ({}, listed) VALUES ({places}, 0)",
+                tables::FACTS
             );
-            transaction.execute(&sql, [output])?;
+            transaction.execute(&sql, params_from_iter(row))?;
         }
         transaction.commit()
     }
@@ -306,11 +346,11 @@ impl Journal {
         )
     }
 
-    /// The finished file's input has another time, but the same content.
-    pub fn touched(&self, id: i64, stamp: &Stamp) -> Result<()> {
+    /// The finished file's input has another time or name, but the same content.
+    pub fn touched(&self, id: i64, input: &str, stamp: &Stamp) -> Result<()> {
         self.execute(
-            "UPDATE file SET size = ?2, mtime_ns = ?3, etag = ?4 WHERE id = ?1",
-            params![id, stamp.size as i64, stamp.mtime_ns, stamp.etag],
+            "UPDATE file SET input = ?5, size = ?2, mtime_ns = ?3, etag = ?4 WHERE id = ?1",
+            params![id, stamp.size as i64, stamp.mtime_ns, stamp.etag, input],
         )
     }
 
@@ -332,6 +372,9 @@ impl Journal {
 
     /// A fact of the whole batch.
     pub fn noted(&self, name: &str) -> Result<Option<String>> {
+        if self.blank {
+            return Ok(None);
+        }
         self.connection
             .query_row("SELECT value FROM note WHERE name = ?1", [name], |row| {
                 row.get(0)
@@ -339,6 +382,25 @@ impl Journal {
             .optional()
             .map_err(|error| self.wrong(&error))
     }
+}
+
+/// True when no write-ahead log lies beside the journal at `path`.
+fn is_at_rest(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(0, |found| found.len()) == 0
+}
+
+/// The address by which SQLite opens the journal at `path` as a file that nobody changes.
+fn unchanging(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let escaped: String = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|byte| format!("%{byte:02x}"))
+        .collect();
+    format!("file:{escaped}?immutable=1").into()
 }
 
 /// Where the lock of the journal at `path` is.
@@ -354,6 +416,15 @@ fn now() -> i64 {
 }
 
 fn wrong(path: &Path, error: &rusqlite::Error) -> Error {
-    let problem = format!("the batch's journal: {error}");
+    let damaged = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    );
+    let remedy = if damaged {
+        "; restore it, or move it away: what it knew of is then not known as this batch's own"
+    } else {
+        ""
+    };
+    let problem = format!("the batch's journal: {error}{remedy}");
     Error::media(path.display().to_string(), problem)
 }

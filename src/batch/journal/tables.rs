@@ -57,3 +57,10 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
+
+/// True when `connection` has no tables at all.
+pub(super) fn none(connection: &Connection) -> rusqlite::Result<bool> {
+    let count: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    Ok(count == 0)
+}

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use floutage::batch::job_file::Changed;
-use floutage::batch::journal::{Entry, Journal};
+use floutage::batch::journal::Entry;
 use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::storage::is_address;
@@ -17,8 +17,8 @@ use super::auto::{self, Speed};
 use super::display::{amount, length};
 use super::job::{Job, WorkArgs};
 use super::places::Places;
-use super::reconcile::{Outlook, outlook, stamps};
-use super::{JOURNAL, PARTIAL, cores, measure_lengths};
+use super::reconcile::{Outlook, can_be_written, outlook, stamps};
+use super::{PARTIAL, cores, journals, measure_lengths};
 use crate::redact::catch_signals;
 use crate::redact::plan::{LeftOut, kind};
 use crate::say;
@@ -94,15 +94,10 @@ pub fn show(
     work: &WorkArgs,
 ) -> Result<ExitCode> {
     measure_lengths(&mut items)?;
-    let path = job.folder.join(JOURNAL);
-    let known = if path.is_file() {
-        Journal::look(&path)?.known()?
-    } else {
-        Vec::new()
-    };
-    let known: HashMap<String, Entry> = known
+    // What shards did before is taken over.
+    let known: HashMap<String, Entry> = journals::newest(&job.folder)?
         .into_iter()
-        .map(|entry| (entry.output.clone(), entry))
+        .map(|(output, (entry, _))| (output, entry))
         .collect();
     let stamps = stamps(&known, places)?;
     let mut files = Vec::new();
@@ -151,7 +146,8 @@ pub fn show(
         told.print(speed);
     }
     let failing = told.count(|will| matches!(will, Will::Fail(_)));
-    Ok(match failing {
+    let out_of_date = told.count(|will| matches!(will, Will::Report(_)));
+    Ok(match failing + out_of_date {
         0 => ExitCode::SUCCESS,
         _ if failing == told.files.len() => ExitCode::FAILURE,
         _ => ExitCode::from(PARTIAL),
@@ -169,6 +165,11 @@ fn obstacle(
     if !owned && !work.overwrite && places.find(&item.output)?.is_some() {
         let problem = "the output exists and is not of this batch; --overwrite replaces it";
         return Ok(Some(problem.into()));
+    }
+    if !is_address(&item.output)
+        && let Err(problem) = can_be_written(&name::path(&item.output))
+    {
+        return Ok(Some(problem));
     }
     if is_address(&item.input) {
         let problem = "there is no such object";

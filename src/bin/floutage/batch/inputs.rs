@@ -1,6 +1,6 @@
 //! From what a job names to single files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind::NotFound;
 use std::path::{Component, Path, PathBuf};
 
@@ -30,13 +30,20 @@ fn kind_of(input: &Path) -> Kind {
     }
 }
 
+/// A file of the batch, and how it is to be redacted.
+struct Chosen {
+    job: plan::Job,
+    settings: Settings,
+    /// The row of a manifest that says so.
+    row: Option<String>,
+}
+
 /// The files of `job`, and what is left out of folders.
 pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
-    let settings = Settings::check(&job.settings, "the settings")?;
-    let mut jobs = Vec::new();
-    let mut all_settings = Vec::new();
+    let settings = Settings::check(&job.settings, &job.origin)?;
     let mut left_out = Vec::new();
     let mut sizes = HashMap::new();
+    let mut jobs = Vec::new();
     let (objects, files): (Vec<PathBuf>, Vec<PathBuf>) = job
         .inputs
         .iter()
@@ -55,18 +62,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
         jobs.extend(planned.into_iter().map(|(job, _)| job));
         left_out.extend(left);
     }
-    let mut loose = Vec::new();
-    for pattern in &job.patterns {
-        loose.extend(if is_address(pattern) {
-            objects::matches(&pattern.to_string_lossy(), places)?
-        } else {
-            matches(pattern)?
-        });
-    }
-    for list in &job.lists {
-        loose.extend(listed(list)?);
-    }
-    let base = common_folder(&loose);
+    let (loose, base) = loose(job, places)?;
     for input in loose {
         let output = output_of(&input, &base, &job.output, settings.codec);
         let kind = kind_of(&input);
@@ -76,43 +72,95 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
             kind,
         });
     }
-    all_settings.resize(jobs.len(), settings);
-    for manifest in &job.manifests {
-        rows(manifest, job, &mut jobs, &mut all_settings)?;
-    }
-    // Named twice, or by two patterns.
-    let mut seen = std::collections::HashSet::new();
-    let keep: Vec<bool> = jobs
-        .iter()
-        .map(|job| seen.insert((plain(&job.input), plain(&job.output))))
+    // One that is named twice is done once.
+    let mut seen = HashSet::new();
+    jobs.retain(|job| seen.insert(plain(&job.input)));
+    let mut chosen: Vec<Chosen> = jobs
+        .into_iter()
+        .map(|job| Chosen {
+            job,
+            settings: settings.clone(),
+            row: None,
+        })
         .collect();
-    let mut kept = keep.iter();
-    jobs.retain(|_| *kept.next().unwrap_or(&true));
-    let mut kept = keep.iter();
-    all_settings.retain(|_| *kept.next().unwrap_or(&true));
+    for manifest in &job.manifests {
+        rows(manifest, job, &mut chosen)?;
+    }
     left_out.retain(|left| {
         !left
             .path
             .components()
             .any(|part| part.as_os_str() == FOLDER)
     });
-    refuse_collisions(&jobs)?;
     let own = plain(&job.folder);
-    let inside = |job: &&plan::Job| plain(&job.output).starts_with(&own);
-    if let Some(job) = jobs.iter().find(inside) {
-        bail!(
-            "{}: this is in the folder of journal and account ({}); name another output, or another --journal",
-            job.output.display(),
-            own.display()
-        );
+    for Chosen { job, settings, row } in &chosen {
+        let checked = settings.check_output(&job.output, job.kind).and_then(|()| {
+            if plain(&job.output).starts_with(&own) {
+                bail!(
+                    "{}: this is in the folder of journal and account; name another output, or another --journal",
+                    job.output.display()
+                );
+            }
+            Ok(())
+        });
+        match row {
+            Some(row) => checked.with_context(|| row.clone())?,
+            None => checked?,
+        }
     }
-    let mut items: Vec<Item> = jobs
+    let jobs: Vec<plan::Job> = chosen.iter().map(|chosen| chosen.job.clone()).collect();
+    refuse_collisions(&jobs)?;
+    let mut items: Vec<Item> = chosen
         .into_iter()
-        .zip(all_settings)
-        .map(|(job, settings)| item(job, settings, &sizes))
+        .map(|chosen| item(chosen.job, chosen.settings, &sizes))
         .collect::<Result<_>>()?;
     ask_for_sizes(&mut items, places)?;
     Ok((items, left_out))
+}
+
+/// What patterns and lists name, and the folder from which it keeps its place in the output. That of a pattern does not depend
+/// on what fits it: what was added later must not move what is done.
+fn loose(job: &Job, places: &Places) -> Result<(Vec<PathBuf>, PathBuf)> {
+    let (mut all, mut folders) = (Vec::new(), Vec::new());
+    let output = plain(&job.output);
+    for pattern in &job.patterns {
+        folders.push(literal_folder(pattern));
+        all.extend(if is_address(pattern) {
+            objects::matches(&pattern.to_string_lossy(), places)?
+        } else {
+            // What was written there before is no input.
+            let mut found = matches(pattern)?;
+            found.retain(|path| !plain(path).starts_with(&output));
+            found
+        });
+    }
+    for list in &job.lists {
+        let listed = listed(list)?;
+        folders.extend(
+            listed
+                .iter()
+                .filter_map(|file| Some(file.parent()?.to_owned())),
+        );
+        all.extend(listed);
+    }
+    Ok((all, common_folder(folders.iter().map(PathBuf::as_path))))
+}
+
+/// The folder that `pattern` names before its first special character.
+fn literal_folder(pattern: &Path) -> PathBuf {
+    let is_special = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(SPECIAL);
+    if is_address(pattern) {
+        let text = pattern.to_string_lossy();
+        let literal = text.split(SPECIAL).next().unwrap_or_default();
+        return literal
+            .rsplit_once('/')
+            .map_or(literal, |(folder, _)| folder)
+            .into();
+    }
+    pattern
+        .components()
+        .take_while(|part| !is_special(part))
+        .collect()
 }
 
 /// `path` without what leads nowhere, so that `a` and `./a` are one.
@@ -156,7 +204,6 @@ fn item(job: plan::Job, settings: Settings, sizes: &HashMap<PathBuf, u64>) -> Re
             .with_context(|| format!("{}: the present folder is not known", path.display()))?;
         Ok(name::text(&path))
     };
-    settings.check_output(&job.output, job.kind)?;
     let size = match sizes.get(&job.input) {
         Some(size) => *size,
         None => std::fs::metadata(&job.input).map_or(0, |found| found.len()),
@@ -178,11 +225,7 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let shown = pattern.display();
     // Without doubled slashes and the like, which paths that are walked to have not.
     let pattern: PathBuf = pattern.components().collect();
-    let is_special = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(SPECIAL);
-    let base: PathBuf = pattern
-        .components()
-        .take_while(|part| !is_special(part))
-        .collect();
+    let base = literal_folder(&pattern);
     let wanted = pattern.to_string_lossy();
     let depth = match wanted.contains("**") {
         true => usize::MAX,
@@ -248,21 +291,29 @@ fn listed(file: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The rows of a manifest.
-fn rows(
-    file: &Path,
-    job: &Job,
-    jobs: &mut Vec<plan::Job>,
-    all_settings: &mut Vec<Settings>,
-) -> Result<()> {
+/// Adds the rows of a manifest to `chosen`. What was named otherwise, too, is done as its row says.
+fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
     let shown = file.display();
     let folder = file.parent().unwrap_or(Path::new(""));
     let content = std::fs::read(file).with_context(|| format!("{shown}: cannot be read"))?;
     let rows = manifest::parse(&content).map_err(|problem| anyhow!("{shown}: {problem}"))?;
-    let mut found = Vec::new();
-    for row in rows {
+    let inputs: Vec<PathBuf> = rows
+        .iter()
+        .map(|row| beside(folder, row.input.clone()))
+        .collect();
+    let base = common_folder(
+        inputs
+            .iter()
+            .map(|input| input.parent().unwrap_or(Path::new(""))),
+    );
+    let mut places: HashMap<PathBuf, usize> = chosen
+        .iter()
+        .enumerate()
+        .map(|(place, chosen)| (plain(&chosen.job.input), place))
+        .collect();
+    for (row, input) in rows.into_iter().zip(inputs) {
+        let origin = format!("{shown}: line {}", row.line);
         let mut own = Given::default();
-        let origin = format!("{shown}: row {}", row.number);
         for (name, value) in &row.settings {
             if FOR_ALL.contains(&name.as_str()) {
                 bail!(
@@ -272,34 +323,48 @@ fn rows(
             own.set(name, value);
         }
         let settings = Settings::check(&job.settings.with(&own), &origin)?;
-        found.push((beside(folder, row.input), row.output, settings, origin));
-    }
-    let inputs: Vec<PathBuf> = found.iter().map(|(input, ..)| input.clone()).collect();
-    let base = common_folder(&inputs);
-    for (input, output, settings, origin) in found {
-        let output = match output {
-            None => output_of(&input, &base, &job.output, settings.codec),
-            Some(name) => job.output.join(name),
-        };
-        let kind = kind_of(&input);
-        settings
-            .check_output(&output, kind)
-            .with_context(|| origin)?;
-        jobs.push(plan::Job {
-            input,
-            output,
-            kind,
-        });
-        all_settings.push(settings);
+        let named = row.output.map(|name| job.output.join(name));
+        let place = places.get(&plain(&input)).copied();
+        let known = place.map(|place| &mut chosen[place]);
+        match known {
+            Some(known) if known.row.is_none() => {
+                known.job.output = match named {
+                    Some(named) => named,
+                    // The name may follow from the codec.
+                    None => known.job.output.with_file_name(output_name(
+                        input.file_name().unwrap_or_default(),
+                        known.job.kind,
+                        settings.codec,
+                    )),
+                };
+                known.settings = settings;
+                known.row = Some(origin);
+            }
+            Some(known) if named.is_none() || named.as_ref() == Some(&known.job.output) => bail!(
+                "{origin}: {} has this input, too; give each an output of its own, or leave one out",
+                known.row.as_deref().unwrap_or_default()
+            ),
+            _ => {
+                let output =
+                    named.unwrap_or_else(|| output_of(&input, &base, &job.output, settings.codec));
+                places.insert(plain(&input), chosen.len());
+                chosen.push(Chosen {
+                    job: plan::Job {
+                        kind: kind_of(&input),
+                        input,
+                        output,
+                    },
+                    settings,
+                    row: Some(origin),
+                });
+            }
+        }
     }
     Ok(())
 }
 
-/// The folder that all `files` lie in.
-fn common_folder(files: &[PathBuf]) -> PathBuf {
-    let mut folders = files
-        .iter()
-        .map(|file| file.parent().unwrap_or(Path::new("")));
+/// The folder that all `folders` lie in, or are.
+fn common_folder<'a>(mut folders: impl Iterator<Item = &'a Path>) -> PathBuf {
     let Some(first) = folders.next() else {
         return PathBuf::new();
     };
@@ -339,12 +404,18 @@ mod tests {
     #[test]
     fn loose_files_keep_what_tells_them_apart() {
         let files = ["/a/b/1/x.mp4", "/a/b/2/x.mp4"].map(PathBuf::from);
-        let base = common_folder(&files);
+        let folders = || files.iter().filter_map(|file| file.parent());
+        let base = common_folder(folders());
         assert_eq!(base, Path::new("/a/b"));
         let out = |file: &Path| output_of(file, &base, Path::new("out"), None);
         assert_eq!(out(&files[0]), Path::new("out/1/x.mp4"));
         assert_eq!(out(&files[1]), Path::new("out/2/x.mp4"));
         assert_eq!(out(Path::new("../y.mp4")), Path::new("out/y.mp4"));
-        assert_eq!(common_folder(&files[..1]), Path::new("/a/b/1"));
+        assert_eq!(common_folder(folders().take(1)), Path::new("/a/b/1"));
+        assert_eq!(literal_folder(Path::new("a/b/**/*.mp4")), Path::new("a/b"));
+        assert_eq!(
+            literal_folder(Path::new("s3://x/a/b*/c")),
+            Path::new("s3://x/a")
+        );
     }
 }

@@ -78,6 +78,8 @@ pub struct Job {
     pub retries: u32,
     pub changed: Changed,
     pub settings: Given,
+    /// Where the settings are from, for messages.
+    pub origin: String,
 }
 
 /// What makes a pattern.
@@ -155,6 +157,10 @@ impl Job {
                 .or(file.changed)
                 .unwrap_or_default(),
             settings: Given::from_toml(&file.settings)?.with(given),
+            origin: match &source.config {
+                Some(path) => format!("{}, [settings]", path.display()),
+                None => "the settings".into(),
+            },
         })
     }
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use floutage::batch::journal::{Entry, Journal, State};
-use floutage::batch::plan::{Plan, journal_name};
+use floutage::batch::journal::{Entry, Journal, OTHER_INPUT, State};
+use floutage::batch::plan::{Plan, journal_name, shards_of};
 
 use super::job::FOLDER;
 use super::{JOURNAL, LEFT_OUT, PLAN};
@@ -42,7 +42,7 @@ fn paths(folder: &Path) -> Vec<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name == JOURNAL || name.starts_with("journal-") && name.ends_with(".sqlite")
+            name == JOURNAL || shards_of(&name).is_some()
         })
         .collect();
     paths.sort();
@@ -65,24 +65,40 @@ pub fn look(named: &Path) -> Result<Told> {
         told.of_plan(&plan)?;
         return Ok(told);
     }
-    let mut paths = paths(&told.folder);
-    if paths.is_empty() {
-        bail!("{}: there is no journal of a batch", told.folder.display());
-    }
+    let paths = paths(&told.folder);
     // That of a whole batch has taken over what shards did before.
     let whole = told.folder.join(JOURNAL);
     if paths.contains(&whole) {
-        paths = vec![whole];
-    }
-    for path in paths {
-        let journal = Journal::look(&path)?;
-        let at_rest = !Journal::is_in_use(&path);
+        let journal = Journal::look(&whole)?;
+        let at_rest = !Journal::is_in_use(&whole);
         for entry in journal.entries()? {
             told.add(entry, at_rest);
         }
-        told.left_out.extend(left_out(&journal)?);
+        told.left_out = left_out(&journal)?;
+        return Ok(told);
+    }
+    if paths.is_empty() {
+        bail!("{}: there is no journal of a batch", told.folder.display());
+    }
+    let plans: HashSet<usize> = paths.iter().filter_map(|path| of(path)).collect();
+    if plans.len() > 1 {
+        bail!(
+            "{}: these are journals of shards of several plans, and there is no {PLAN}: plan again, or move the others away",
+            told.folder.display()
+        );
+    }
+    for path in paths {
+        let at_rest = !Journal::is_in_use(&path);
+        for entry in Journal::look(&path)?.entries()? {
+            told.add(entry, at_rest);
+        }
     }
     Ok(told)
+}
+
+/// How many shards the plan has that the journal at `path` belongs to; None for that of a whole batch.
+fn of(path: &Path) -> Option<usize> {
+    shards_of(&path.file_name()?.to_string_lossy())
 }
 
 /// What is noted in the journal of a whole batch of input folders, and results of files that are no longer part of it.
@@ -117,8 +133,16 @@ impl Told {
         for (shard, item) in &plan.files {
             let (entries, at_rest) = &mut known[*shard];
             // What no shard has begun is part of the batch.
-            let entry = entries.remove(&item.output);
-            self.add(entry.unwrap_or_else(|| Entry::planned(item)), *at_rest);
+            let mut entry = match entries.remove(&item.output) {
+                Some(entry) => entry,
+                None => Entry::planned(item),
+            };
+            if entry.state == State::Done {
+                let other = (entry.input != item.input).then_some(OTHER_INPUT);
+                let reason = entry.differs(item).or(other).map(str::to_owned);
+                entry.changed = entry.changed.or(reason);
+            }
+            self.add(entry, *at_rest);
         }
         let planned: HashSet<&str> = plan
             .files
@@ -127,7 +151,15 @@ impl Told {
             .collect();
         let mut gone = BTreeMap::new();
         for path in paths(&self.folder) {
-            let known = Journal::look(&path)?.known()?.into_iter();
+            let known = match Journal::look(&path).and_then(|journal| journal.known()) {
+                Ok(known) => known.into_iter(),
+                Err(error) if of(&path) == Some(plan.shards) => return Err(error.into()),
+                // Of an earlier plan: nothing here depends on it.
+                Err(error) => {
+                    self.left_out.push(format!("not read: {error}"));
+                    continue;
+                }
+            };
             let done = known.filter(|entry| entry.state == State::Done);
             gone.extend(
                 done.filter(|entry| !planned.contains(entry.output.as_str()))
@@ -147,48 +179,54 @@ impl Told {
     }
 }
 
-/// Hands what is done in the journals of `folder` over to those that now stand for it: `outputs` by journal.
-/// Returns how many files were taken over.
-///
-/// Errors: a process is at work on one of the journals.
-pub fn take_over(folder: &Path, outputs: &BTreeMap<PathBuf, Vec<&str>>) -> Result<usize> {
-    let mut open = BTreeMap::new();
+/// What any journal of `folder` has made something of: by output, what was done last, and the journal that knows it.
+pub fn newest(folder: &Path) -> Result<HashMap<String, (Entry, PathBuf)>> {
+    let mut newest: HashMap<String, (Entry, PathBuf)> = HashMap::new();
     for path in paths(folder) {
-        let journal = Journal::open(&path)?;
-        open.insert(path, journal);
-    }
-    // The newest of each.
-    let mut newest: HashMap<String, (Option<i64>, PathBuf)> = HashMap::new();
-    for (path, journal) in &open {
-        let done = journal.known()?.into_iter();
-        for entry in done.filter(|entry| entry.state == State::Done) {
-            let candidate = (entry.finished, path.clone());
-            let best = newest
-                .entry(entry.output)
-                .or_insert_with(|| candidate.clone());
-            if best.0 < candidate.0 {
-                *best = candidate;
+        let known = Journal::look(&path)?.known()?.into_iter();
+        for entry in known.filter(Entry::has_made) {
+            let key = |entry: &Entry| (entry.last(), entry.state == State::Done);
+            match newest.get_mut(&entry.output) {
+                Some((best, _)) if key(best) >= key(&entry) => {}
+                _ => drop(newest.insert(entry.output.clone(), (entry, path.clone()))),
             }
         }
     }
+    Ok(newest)
+}
+
+/// Hands what is known in the journals of `folder` over to those that now stand for it: `outputs` by journal.
+/// Returns how many files that are done were taken over.
+///
+/// Errors: a process is at work on one of the journals; one cannot be read.
+pub fn take_over(folder: &Path, outputs: &BTreeMap<PathBuf, Vec<&str>>) -> Result<usize> {
+    for path in paths(folder) {
+        if Journal::is_in_use(&path) {
+            bail!(
+                "{}: another process is at work on this batch; wait for it, or stop it",
+                path.display()
+            );
+        }
+    }
+    let newest = newest(folder)?;
     let mut count = 0;
     for (target, outputs) in outputs {
         let mut from: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
         for output in outputs {
-            if let Some((_, path)) = newest.get(*output)
+            if let Some((entry, path)) = newest.get(*output)
                 && path != target
             {
                 from.entry(path).or_default().push(output);
+                count += usize::from(entry.state == State::Done);
             }
         }
+        if from.is_empty() {
+            continue;
+        }
+        let mut journal = Journal::open(target)?;
         for (other, outputs) in from {
-            count += outputs.len();
-            if !open.contains_key(target) {
-                open.insert(target.clone(), Journal::open(target)?);
-            }
-            if let Some(journal) = open.get_mut(target) {
-                journal.adopt(other, outputs)?;
-            }
+            // Opened to write, those of older versions become of this one.
+            journal.adopt(&Journal::open(other)?, outputs)?;
         }
     }
     Ok(count)

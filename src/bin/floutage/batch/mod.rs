@@ -126,6 +126,10 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
     if items.is_empty() {
         bail!("there is nothing to redact in what was named");
     }
+    let path = job.folder.join(JOURNAL);
+    if dry_run {
+        return dry_run::show(&job, &places, items, &left_out, work);
+    }
     let plan = job.folder.join(PLAN);
     if plan.is_file() {
         bail!(
@@ -133,10 +137,6 @@ fn batch(source: SourceArgs, dry_run: bool, work: &WorkArgs, given: &Given) -> R
              without the plan, what its shards have done is taken over",
             plan.display()
         );
-    }
-    let path = job.folder.join(JOURNAL);
-    if dry_run {
-        return dry_run::show(&job, &places, items, &left_out, work);
     }
     let outputs = items.iter().map(|item| item.output.as_str()).collect();
     tell_taken_over(journals::take_over(

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use floutage::Error;
 use floutage::batch::identity::{Identity, Stamp, hash_file};
 use floutage::batch::job_file::Changed;
-use floutage::batch::journal::Journal;
+use floutage::batch::journal::{Journal, OTHER_INPUT};
 use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::partial::place;
@@ -25,7 +25,7 @@ use floutage::storage::is_address;
 use super::display::Display;
 use super::exchange::Exchange;
 use super::places::Places;
-use super::reconcile::{Task, Why, compare, redo_or_report, staged, sweep};
+use super::reconcile::{Task, Why, can_be_written, compare, redo_or_report, staged, sweep};
 use super::settings::{credentials, record, splitting};
 use crate::redact::credentials::Credentials;
 use crate::redact::plan::{Job, Kind, kind};
@@ -206,13 +206,21 @@ impl<'a> Pool<'a> {
     /// Redacts one file; None when there was nothing to do.
     fn one(&self, task: &mut Task) -> Result<Option<Report>> {
         if let Why::Compare(entry) = &task.why {
-            match compare(entry, self.places)? {
+            match compare(entry, &task.item, self.places)? {
                 None => {
                     let input = self.places.stamp(&task.item.input)?;
                     let output = self.places.stamp(&task.item.output)?;
                     let journal = locked(&self.journal);
-                    journal.touched(task.id, &input)?;
+                    journal.touched(task.id, &task.item.input, &input)?;
                     journal.done(task.id, &output)?;
+                    return Ok(None);
+                }
+                Some(OTHER_INPUT) if !self.options.overwrite => {
+                    let reason = format!(
+                        "{OTHER_INPUT}, {}; name another output folder, or replace it with --overwrite",
+                        entry.input
+                    );
+                    locked(&self.journal).mark_changed(task.id, Some(&reason))?;
                     return Ok(None);
                 }
                 Some(reason) => {
@@ -233,6 +241,11 @@ impl<'a> Pool<'a> {
                 "{}: the output exists and is not of this batch; --overwrite replaces it",
                 task.item.output
             );
+        }
+        if !is_address(&task.item.output)
+            && let Err(problem) = can_be_written(&name::path(&task.item.output))
+        {
+            bail!("{}: {problem}", task.item.output);
         }
         // Before an upload begins.
         let record = record(&task.item.arguments)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use floutage::batch::identity::{Identity, Stamp, hash_text};
 use floutage::batch::job_file::Changed;
-use floutage::batch::journal::{Entry, Journal, State};
+use floutage::batch::journal::{Entry, Journal, OTHER_INPUT, State};
 use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::media::partial::{place, remove_leftover};
@@ -45,6 +45,38 @@ pub fn staged(output: &Path) -> PathBuf {
         staged.push(extension);
     }
     output.with_file_name(staged)
+}
+
+/// Checks, before a file is redacted, that its result could get the name `output`.
+///
+/// Errors: what is in the way.
+pub fn can_be_written(output: &Path) -> std::result::Result<(), String> {
+    use rustix::fs::{Access, access};
+    // What every file system of Linux allows.
+    const LONGEST: usize = 255;
+    if output
+        .components()
+        .any(|part| part.as_os_str().len() > LONGEST)
+    {
+        return Err(format!(
+            "the output's name has a part of more than {LONGEST} bytes; name a shorter one in a manifest"
+        ));
+    }
+    if output.is_dir() {
+        return Err("a folder has the output's name".into());
+    }
+    let there = output
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.symlink_metadata().is_ok());
+    match there {
+        Some(folder) if !folder.is_dir() => Err(format!("{} is no folder", folder.display())),
+        Some(folder) if access(folder, Access::WRITE_OK).is_err() => Err(format!(
+            "{}: nothing can be written into this folder",
+            folder.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Removes what an earlier try of `output` left behind under other names.
@@ -167,7 +199,7 @@ pub enum Outlook {
     Missing,
     /// It is done, but otherwise, for this reason.
     Other(&'static str),
-    /// It is done, and the input or the output have another size or time since.
+    /// It is done, and the input or the output have another size or time since, or the input another name: its content tells.
     Touched,
     /// It is done.
     Done,
@@ -177,27 +209,17 @@ pub enum Outlook {
 pub fn outlook(entry: &Entry, item: &Item, stamps: &HashMap<String, Stamp>) -> Outlook {
     if entry.state != State::Done {
         Outlook::Missing
-    } else if let Some(reason) = other(entry, item, stamps) {
+    } else if entry.input != item.input {
+        // Before all else, for that one's result is not to be replaced.
+        Outlook::Touched
+    } else if let Some(reason) = entry.differs(item) {
         Outlook::Other(reason)
+    } else if !stamps.contains_key(&item.output) {
+        Outlook::Other("the output is missing")
     } else if same_stamps(entry, stamps) {
         Outlook::Done
     } else {
         Outlook::Touched
-    }
-}
-
-/// Why the finished `entry` is not what `item` asks for.
-fn other(entry: &Entry, item: &Item, stamps: &HashMap<String, Stamp>) -> Option<&'static str> {
-    if entry.input != item.input {
-        Some("it was made of another input")
-    } else if entry.settings_hash != item.settings_hash() {
-        Some("the settings are others")
-    } else if entry.model_hash != item.model_hash {
-        Some("the model is another")
-    } else if !stamps.contains_key(&item.output) {
-        Some("the output is missing")
-    } else {
-        None
     }
 }
 
@@ -209,10 +231,17 @@ fn same_stamps(entry: &Entry, stamps: &HashMap<String, Stamp>) -> bool {
     same(&entry.input, &entry.identity) && same(&entry.output, &entry.result)
 }
 
-/// Why the finished `entry` is out of date, by content; None when it is not.
-pub fn compare(entry: &Entry, places: &Places) -> Result<Option<&'static str>> {
-    if entry.identity.as_ref().map(|known| &known.blake3) != Some(&places.hash(&entry.input)?) {
-        return Ok(Some("the input has changed"));
+/// Why the finished `entry` is not what `item` asks for, by content; None when it is.
+pub fn compare(entry: &Entry, item: &Item, places: &Places) -> Result<Option<&'static str>> {
+    if entry.identity.as_ref().map(|known| &known.blake3) != Some(&places.hash(&item.input)?) {
+        return Ok(Some(if entry.input == item.input {
+            "the input has changed"
+        } else {
+            OTHER_INPUT
+        }));
+    }
+    if let Some(reason) = entry.differs(item) {
+        return Ok(Some(reason));
     }
     if entry.result_blake3 != places.hash_if_there(&entry.output)? {
         return Ok(Some("the output has changed"));

@@ -204,7 +204,7 @@ impl Settings {
                 (!values.is_empty()).then(|| (id.replace('_', "-"), values.join(" ")))
             })
             .collect();
-        let (models, model_hash) = models(&redact)?;
+        let (models, model_hash) = models(&redact).with_context(|| origin.to_owned())?;
         Ok(Self {
             arguments,
             values,

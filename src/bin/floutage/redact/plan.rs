@@ -190,7 +190,25 @@ pub fn refuse_collisions(jobs: &[Job]) -> Result<()> {
         .filter(|input| is_address(input))
         .collect();
     let mut outputs: HashMap<&Path, &Path> = HashMap::new();
+    let folders: HashMap<&Path, &Path> = jobs
+        .iter()
+        .flat_map(|job| {
+            job.output
+                .ancestors()
+                .skip(1)
+                .map(|folder| (folder, job.output.as_path()))
+        })
+        .collect();
     for job in jobs {
+        if let Some(other) = folders.get(job.output.as_path())
+            && !is_address(&job.output)
+        {
+            bail!(
+                "{} would have to be a file and the folder of {}: give one of them another name",
+                job.output.display(),
+                other.display()
+            );
+        }
         if let Some(other) = outputs.insert(&job.output, &job.input) {
             bail!(
                 "{} and {} would both be written to {}: give them different names or folders",
