@@ -1,4 +1,4 @@
-"""Training crops: single views, mosaics, dense mosaics of tiny faces, crowds; with what is drawn onto them."""
+"""Training crops: single views, mosaics, dense mosaics of tiny faces, crowds, plain ones; with what is drawn onto them."""
 
 import math
 
@@ -13,7 +13,7 @@ from coco import FACE, PLATE
 from views import Chooser, Range, clip, log_uniform, take
 
 # Shares of the crops. Large faces get a quarter, since nothing else shows them; far crowds a fifth.
-KINDS = {"single": 0.27, "large": 0.25, "two": 0.19, "three": 0.10, "dense": 0.11, "crowd": 0.08}
+KINDS = {"single": 0.27, "large": 0.25, "two": 0.19, "three": 0.10, "dense": 0.11, "crowd": 0.08, "plain": 0.06}
 GRID = {"single": 1, "two": 2, "three": 3}
 # Most faces of one crowd: more would drown the rest of a batch.
 CROWD = 60
@@ -47,6 +47,8 @@ class Sampler:
             pixels, boxes = self.large()
         elif kind == "crowd":
             pixels, boxes = self.crowd()
+        elif kind == "plain":
+            pixels, boxes = self.plain()
         elif kind == "dense":
             pixels, boxes = self.mosaic(int(self.rng.integers(4, 6)), dense=True)
         else:
@@ -63,6 +65,27 @@ class Sampler:
         scale = log_uniform(self.rng, 0.3 * side, 1.2 * side) / math.sqrt((x2 - x1) * (y2 - y1))
         pixels, boxes, vehicles = take(picture, ((x1 + x2) / 2, (y1 + y2) / 2), min(scale, 3.2), side, self.rng)
         return pixels, self.decorate(pixels, boxes, vehicles)
+
+    def plain(self):
+        """A surface with next to nothing on it: a road from above, a wall, the sky. Cheeks that fill a crop look like it."""
+        rng, side = self.rng, self.side
+        if rng.random() < 0.5:
+            picture = self.chooser.picture()
+            place = rng.uniform(0, picture.width), rng.uniform(0, picture.height)
+            pixels, boxes, vehicles = take(picture, place, log_uniform(rng, 1.2, 3.2), side, rng)
+            return pixels, self.decorate(pixels, boxes, vehicles)
+        shade = rng.integers(20, 236) + rng.normal(0, 1, 3) * (25 if rng.random() < 0.5 else 4)
+        # Uneven at several scales, as asphalt and plaster are.
+        for cells in (2, 5, 40, side):
+            spots = rng.normal(0, log_uniform(rng, 0.5, 12), (cells, cells, 1)).astype(np.float32)
+            spots = cv2.resize(spots, (side, side), interpolation=cv2.INTER_CUBIC)
+            shade = shade + spots.reshape(side, side, 1)
+        pixels = np.clip(shade, 0, 255).astype(np.uint8)
+        for _ in range(rng.integers(0, 4)):
+            start, end = rng.integers(-side // 2, side + side // 2, (2, 2)).tolist()
+            colour = rng.integers(0, 256, 3).tolist() if rng.random() < 0.3 else [int(rng.integers(150, 256))] * 3
+            cv2.line(pixels, start, end, colour, int(log_uniform(rng, 1, 14)), cv2.LINE_AA)
+        return pixels, self.decorate(pixels, np.zeros((0, 6), np.float32), np.zeros((0, 4), np.float32))
 
     def mosaic(self, cells, dense):
         """cells x cells views with uneven borders. Dense: each shrunk so that its faces are tiny."""

@@ -3,8 +3,9 @@
     python train.py --train DATA/train.json --out RUN --minutes 120
 
 The learning rate falls along a cosine over the time that has passed, not over steps: on a machine that others use
-too, a run ends on time and annealed. RUN/last.pt is rewritten every few minutes; --resume goes on from there, and
-counts the minutes already spent.
+too, a run ends about on time and annealed. Of a step that was held up (the machine slept, or did something else) only
+a part counts. RUN/last.pt is rewritten every few minutes; --resume goes on from there, and counts the minutes already
+spent.
 """
 
 import os
@@ -14,9 +15,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import collections
 import json
 import math
 import socket
+import statistics
 import sys
 import time
 
@@ -35,6 +38,8 @@ from net import Config, Detector
 from sampler import Sampler
 
 BOX_WEIGHT = 2.0
+# Of a step that took longer than so many usual ones, the rest was not training.
+LONGEST_STEP = 3.0
 
 
 def arguments():
@@ -132,12 +137,12 @@ def run(rank, args, pictures, model, hard, port):
     model = model.to(memory_format=torch.channels_last).train()
     optimiser = groups(model, args.lr)
     average = Average(model)
-    step, crops, before = 0, 0, 0.0
+    step, crops, spent = 0, 0, 0.0
     if saved:
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         average = Average(model, saved["average"])
-        step, crops, before = saved["step"], saved["crops"], saved["seconds"]
+        step, crops, spent = saved["step"], saved["crops"], saved["seconds"]
 
     rendered = [head for folder in args.heads for head in heads.read(folder)]
     # Another stream of crops after each resumption, and for each rank.
@@ -145,10 +150,10 @@ def run(rank, args, pictures, model, hard, port):
     sampler = Sampler(pictures, args.side, seed, args.sources, hard, rendered)
     targets, count = {}, args.batch
     budget = args.minutes * 60
-    started = time.monotonic()
-    written, reported = started, started
+    written = reported = stepped = time.monotonic()
+    usual = collections.deque(maxlen=100)
     sums, first, skipped = np.zeros(5), step, 0
-    progress = before / budget
+    progress = spent / budget
     parent = os.getppid()
 
     def store():
@@ -161,7 +166,7 @@ def run(rank, args, pictures, model, hard, port):
                 "optimiser": optimiser.state_dict(),
                 "step": step,
                 "crops": crops,
-                "seconds": before + time.monotonic() - started,
+                "seconds": spent,
                 "start": args.init or "random",
             },
         )
@@ -188,8 +193,11 @@ def run(rank, args, pictures, model, hard, port):
         optimiser.zero_grad()
         (classification + BOX_WEIGHT * fit).backward()
         # Rank 0 has the clock.
-        now = (before + time.monotonic() - started) / budget if rank == 0 else 0.0
-        extras = [cells, iou, classification.item(), fit.item(), count, now]
+        now = time.monotonic()
+        usual.append(now - stepped)
+        spent += min(usual[-1], LONGEST_STEP * statistics.median(usual))
+        stepped = now
+        extras = [cells, iou, classification.item(), fit.item(), count, spent / budget if rank == 0 else 0.0]
         cells, iou, class_sum, fit_sum, total, progress = reduce(model, extras, args.ranks)
         for parameter in model.parameters():
             parameter.grad /= max(cells, 8.0)
@@ -216,8 +224,7 @@ def run(rank, args, pictures, model, hard, port):
             written = clock
     if rank == 0:
         store()
-        minutes = (before + time.monotonic() - started) / 60
-        print(f"done: {step} steps, {crops} crops, {minutes:.1f} minutes", flush=True)
+        print(f"done: {step} steps, {crops} crops, {spent / 60:.1f} minutes", flush=True)
     if args.ranks > 1:
         dist.destroy_process_group()
 
