@@ -77,7 +77,7 @@ fn a_bare_machine_fails_and_says_how_to_mend_it() {
 #[test]
 fn a_model_that_is_not_the_described_one_is_found() {
     let dir = temp_dir();
-    std::fs::write(dir.path().join("floutage-v1.onnx"), "not the model")
+    std::fs::write(dir.path().join("floutage-v2.onnx"), "not the model")
         .expect("it can be written");
     doctor()
         .arg("--models-dir")
@@ -85,5 +85,5 @@ fn a_model_that_is_not_the_described_one_is_found() {
         .assert()
         .failure()
         .stdout(predicate::str::contains("sha256"))
-        .stdout(predicate::str::contains("LACKS  floutage-v1 (default)"));
+        .stdout(predicate::str::contains("LACKS  floutage-v2 (default)"));
 }

@@ -189,7 +189,7 @@ fn pull_without_an_address_or_a_name_it_knows_is_refused() {
     );
     fails_with(
         &place.run(&["pull", "nosuch"]),
-        "known are tiny, floutage-v1",
+        "known are tiny, floutage-v2",
     );
 }
 
@@ -212,7 +212,7 @@ fn list_names_models_licences_and_places() {
     let listed = text(&place.run(&["list"]).stdout);
     for expected in [
         "tiny",
-        "floutage-v1 (default)",
+        "floutage-v2 (default)",
         "Apache-2.0",
         "not here; floutage models pull yunet",
     ] {
@@ -229,7 +229,7 @@ fn list_names_models_licences_and_places() {
 fn the_repository_s_default_model_is_the_described_one() {
     let mut command = Command::cargo_bin("floutage").unwrap();
     let output = command
-        .args(["models", "verify", "floutage-v1", "--models-dir"])
+        .args(["models", "verify", "floutage-v2", "--models-dir"])
         .arg(root("models"))
         .output()
         .unwrap();
@@ -265,9 +265,9 @@ fn inspect_says_what_a_file_has() {
     let plain = text(&place.run(&["inspect", file.to_str().unwrap()]).stdout);
     assert!(plain.contains("none fits"), "{plain}");
 
-    let file = root("models/floutage-v1.onnx");
+    let file = root("models/floutage-v2.onnx");
     let plain = text(&place.run(&["inspect", file.to_str().unwrap()]).stdout);
-    assert!(plain.contains("model   floutage-v1"), "{plain}");
+    assert!(plain.contains("model   floutage-v2"), "{plain}");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn inspect_refuses_what_is_no_model() {
         std::fs::write(dir.join(name), content).unwrap();
         dir.join(name).to_str().unwrap().to_string()
     };
-    let whole = std::fs::read(root("models/floutage-v1.onnx")).unwrap();
+    let whole = std::fs::read(root("models/floutage-v2.onnx")).unwrap();
     for file in [
         written("text.onnx", b"this is not a model"),
         written("empty.onnx", b""),

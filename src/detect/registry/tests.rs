@@ -196,7 +196,7 @@ fn a_folder_s_description_wins_over_the_built_in_one() {
     .unwrap();
     let registry = Registry::load_from(&surroundings, Some(dir.path())).unwrap();
     assert_eq!(registry.open("yunet").unwrap().bytes, b"weights");
-    assert_eq!(registry.defaults(), ["floutage-v1"]);
+    assert_eq!(registry.defaults(), ["floutage-v2"]);
 }
 
 #[test]
@@ -257,10 +257,10 @@ fn unknown_names_and_folders_are_named() {
     let registry = Registry::load_from(&surroundings, None).unwrap();
     let error = registry.open("nosuch").unwrap_err().to_string();
     assert!(
-        error.contains("known are floutage-v1, floutage-v0, yunet, ultraface"),
+        error.contains("known are floutage-v2, floutage-v0, yunet, ultraface"),
         "{error}"
     );
-    let error = registry.open("floutage-v1").unwrap_err().to_string();
+    let error = registry.open("floutage-v2").unwrap_err().to_string();
     assert!(error.contains("--models-dir"), "{error}");
     let error = Registry::load_from(&surroundings, Some(Path::new("/no/such"))).unwrap_err();
     assert_eq!(
