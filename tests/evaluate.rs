@@ -102,7 +102,7 @@ fn a_sweep_shows_that_without_tracking_more_leaks() {
         found.expect("every combination is there")
     };
     let rate = |point: &serde_json::Value| {
-        let (leaking, boxes) = leaks(&point["figures"], "face", &["12 to 24"]);
+        let (leaking, boxes) = leaks(&point["figures"], "face", &["under 12", "12 to 24"]);
         leaking as f64 / boxes as f64
     };
     let (alone, tracked) = (point(0, 0, 0.4), point(12, 12, 0.4));
