@@ -178,10 +178,22 @@ fn another_input_of_the_same_name_replaces_nothing() {
         "the same content by another name: {told:?}"
     );
     assert!(results(&out) == before);
+    let dry = run(batch(&second, &out).arg("--dry-run"));
+    assert!(
+        dry.code == Some(3) && dry.stdout.contains("made of another input"),
+        "{dry:?}"
+    );
+    // Neither after a redo that failed.
+    let whole = std::fs::read(first.join("clip-00.mp4")).expect("read");
+    std::fs::write(first.join("clip-00.mp4"), &whole[..whole.len() / 3]).expect("written");
+    run(batch(&first, &out).args(["--margin=1", "--retries=0"]));
+    let told = run(&mut batch(&second, &out));
+    assert!(
+        told.code != Some(0) && results(&out)["clip-00.mp4"] == before["clip-00.mp4"],
+        "{told:?}"
+    );
     run(batch(&second, &out).arg("--overwrite")).succeeded();
-    let after = results(&out);
-    assert_ne!(after["clip-00.mp4"], before["clip-00.mp4"]);
-    assert_eq!(after["clip-01.mp4"], before["clip-01.mp4"]);
+    assert_ne!(results(&out)["clip-00.mp4"], before["clip-00.mp4"]);
 }
 
 #[test]
@@ -194,6 +206,13 @@ fn files_added_beside_others_move_nothing() {
         run(command.current_dir(dir.path()).args(settings())).succeeded()
     };
     pattern();
+    // Its folder is no input, however it is called.
+    let mut command = bare([]);
+    command
+        .arg(dir.path().join("f/**/*.mp4"))
+        .args(["-o", "f/one/../red", "--dry-run"]);
+    let dry = run(command.current_dir(dir.path()).args(settings()));
+    assert!(dry.stdout.contains("2 files"), "{dry:?}");
     let before = times(&out);
     assert!(before.contains_key("one/in/clip-00.mp4"), "{before:?}");
     clips(&dir.path().join("f/two"), 1);
@@ -229,6 +248,16 @@ fn a_row_of_a_manifest_says_how_a_file_of_a_folder_is_done() {
     // One file in two ways, under two names.
     std::fs::write(&rows, text.replace("blur,", "blur,b.mp4")).expect("written");
     with_rows().succeeded();
+    std::os::unix::fs::symlink(&input, dir.path().join("other")).expect("linked");
+    std::fs::write(&rows, "input,output\nother/clip-01.mp4,c.mp4\n").expect("written");
+    let dry = run(batch(&input, &out)
+        .arg("--manifest")
+        .arg(&rows)
+        .arg("--dry-run"));
+    assert!(
+        dry.stdout.contains("2 files") && dry.stdout.contains("c.mp4"),
+        "{dry:?}"
+    );
     assert!(out.join("b.mp4").exists() && out.join("clip-01.mp4").exists());
 }
 
@@ -269,6 +298,9 @@ fn journals_that_were_not_begun_or_are_others_harm_nothing() {
     assert!(dry.stdout.contains("2 done already"), "{dry:?}");
     run(&mut batch(&input, &out)).succeeded();
     assert_eq!(states(&out), serde_json::json!({ "done": 2 }));
+    let mut command = bare(["in", "-o", "file:p"]);
+    run(command.current_dir(dir.path()).args(settings())).succeeded();
+    run(bare(["report", "file:p"]).current_dir(dir.path())).succeeded();
     // Who may only read sees it, too.
     if rustix::process::geteuid().is_root() {
         let mut reader = std::process::Command::new("setpriv");

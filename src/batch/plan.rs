@@ -196,7 +196,7 @@ impl Shard {
     /// Errors: [`Error::Setting`] when what is there is no number.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
-            if let Some(value) = variable(name) {
+            if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
                 let index = value
                     .parse()
                     .map_err(|_| Error::setting(name, &value, "a number from 0"))?;

@@ -60,12 +60,11 @@ impl Journal {
             tries += 1;
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Not as an address: a path may begin with `file:`.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| wrong(path, &error))?;
+            Connection::open_with_flags(whole(path), flags).map_err(|error| wrong(path, &error))?;
         let mut journal = Self {
             connection,
             path: path.to_owned(),
@@ -104,7 +103,7 @@ impl Journal {
             journal.check()?;
             Ok(journal)
         };
-        let looked = open(Connection::open_with_flags(path, flags));
+        let looked = open(Connection::open_with_flags(whole(path), flags));
         if looked.is_ok() || !is_at_rest(path) {
             return looked;
         }
@@ -271,6 +270,11 @@ impl Journal {
         )
     }
 
+    /// What has the output's name was made of another input: it is not this file's own to replace.
+    pub fn disown(&self, id: i64) -> Result<()> {
+        self.execute("UPDATE file SET owned = 0 WHERE id = ?1", params![id])
+    }
+
     /// Work on the file begins; `identity` is what it reads, with no hash where that is not known yet.
     pub fn start(&self, id: i64, identity: &Identity) -> Result<()> {
         self.execute(
@@ -391,10 +395,14 @@ fn is_at_rest(path: &Path) -> bool {
     std::fs::metadata(log).map_or(0, |found| found.len()) == 0
 }
 
+/// `path` from the root on: SQLite takes one that begins with `file:` for an address.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The address by which SQLite opens the journal at `path` as a file that nobody changes.
 fn unchanging(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let escaped: String = path
+    let escaped: String = whole(path)
         .as_os_str()
         .as_encoded_bytes()
         .iter()

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use floutage::batch::job_file::Changed;
-use floutage::batch::journal::Entry;
+use floutage::batch::journal::{Entry, OTHER_INPUT, State};
 use floutage::batch::name;
 use floutage::batch::plan::Item;
 use floutage::storage::is_address;
@@ -17,7 +17,7 @@ use super::auto::{self, Speed};
 use super::display::{amount, length};
 use super::job::{Job, WorkArgs};
 use super::places::Places;
-use super::reconcile::{Outlook, can_be_written, outlook, stamps};
+use super::reconcile::{Outlook, can_be_written, compare, outlook, stamps};
 use super::{PARTIAL, cores, journals, measure_lengths};
 use crate::redact::catch_signals;
 use crate::redact::plan::{LeftOut, kind};
@@ -107,7 +107,10 @@ pub fn show(
         let will = match outlook {
             Outlook::Done if work.verify => Will::Compare,
             Outlook::Done => Will::Stay,
-            Outlook::Touched => Will::Compare,
+            Outlook::Touched => match entry.filter(|entry| entry.input != item.input) {
+                Some(entry) => renamed(entry, item, places, work)?,
+                None => Will::Compare,
+            },
             Outlook::Other(reason) if job.changed == Changed::Report => Will::Report(reason.into()),
             Outlook::Other(reason) => obstacle(item, entry, places, work)?
                 .map_or_else(|| Will::Redo(reason.into()), Will::Fail),
@@ -154,6 +157,20 @@ pub fn show(
     })
 }
 
+/// What becomes of a file that is done, by the journal of another input.
+fn renamed(entry: &Entry, item: &Item, places: &Places, work: &WorkArgs) -> Result<Will> {
+    if let Some(problem) = obstacle(item, Some(entry), places, work)? {
+        return Ok(Will::Fail(problem));
+    }
+    Ok(match compare(entry, item, places)? {
+        None => Will::Stay,
+        Some(OTHER_INPUT) if !work.overwrite => {
+            Will::Report(format!("{OTHER_INPUT}, {}", entry.input))
+        }
+        Some(reason) => Will::Redo(reason.into()),
+    })
+}
+
 /// Why `item` would fail, as far as that can be told without redacting it.
 fn obstacle(
     item: &Item,
@@ -161,7 +178,9 @@ fn obstacle(
     places: &Places,
     work: &WorkArgs,
 ) -> Result<Option<String>> {
-    let owned = entry.is_some_and(|entry| entry.owned);
+    let own =
+        |entry: &Entry| entry.owned && (entry.state == State::Done || entry.input == item.input);
+    let owned = entry.is_some_and(own);
     if !owned && !work.overwrite && places.find(&item.output)?.is_some() {
         let problem = "the output exists and is not of this batch; --overwrite replaces it";
         return Ok(Some(problem.into()));

@@ -74,7 +74,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     }
     // One that is named twice is done once.
     let mut seen = HashSet::new();
-    jobs.retain(|job| seen.insert(plain(&job.input)));
+    jobs.retain(|job| seen.insert(key(&job.input)));
     let mut chosen: Vec<Chosen> = jobs
         .into_iter()
         .map(|job| Chosen {
@@ -122,7 +122,7 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
 /// on what fits it: what was added later must not move what is done.
 fn loose(job: &Job, places: &Places) -> Result<(Vec<PathBuf>, PathBuf)> {
     let (mut all, mut folders) = (Vec::new(), Vec::new());
-    let output = plain(&job.output);
+    let output = real(&job.output);
     for pattern in &job.patterns {
         folders.push(literal_folder(pattern));
         all.extend(if is_address(pattern) {
@@ -130,7 +130,7 @@ fn loose(job: &Job, places: &Places) -> Result<(Vec<PathBuf>, PathBuf)> {
         } else {
             // What was written there before is no input.
             let mut found = matches(pattern)?;
-            found.retain(|path| !plain(path).starts_with(&output));
+            found.retain(|path| !key(path).starts_with(&output));
             found
         });
     }
@@ -169,6 +169,25 @@ fn plain(path: &Path) -> PathBuf {
         return path.to_owned();
     }
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Where `path` leads, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    if is_address(path) {
+        return path.to_owned();
+    }
+    std::fs::canonicalize(path).unwrap_or_else(|_| plain(path))
+}
+
+/// What tells one input from others, however its folder is called. A link to a file is an input of its own.
+fn key(input: &Path) -> PathBuf {
+    match (input.parent(), input.file_name()) {
+        (Some(folder), Some(name)) if !is_address(input) => {
+            let here = folder.as_os_str().is_empty();
+            real(if here { Path::new(".") } else { folder }).join(name)
+        }
+        _ => input.to_owned(),
+    }
 }
 
 /// Fills in the bytes of objects that were not listed. One that is missing is told of when its turn comes.
@@ -309,7 +328,7 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
     let mut places: HashMap<PathBuf, usize> = chosen
         .iter()
         .enumerate()
-        .map(|(place, chosen)| (plain(&chosen.job.input), place))
+        .map(|(place, chosen)| (key(&chosen.job.input), place))
         .collect();
     for (row, input) in rows.into_iter().zip(inputs) {
         let origin = format!("{shown}: line {}", row.line);
@@ -324,7 +343,7 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
         }
         let settings = Settings::check(&job.settings.with(&own), &origin)?;
         let named = row.output.map(|name| job.output.join(name));
-        let place = places.get(&plain(&input)).copied();
+        let place = places.get(&key(&input)).copied();
         let known = place.map(|place| &mut chosen[place]);
         match known {
             Some(known) if known.row.is_none() => {
@@ -347,7 +366,7 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
             _ => {
                 let output =
                     named.unwrap_or_else(|| output_of(&input, &base, &job.output, settings.codec));
-                places.insert(plain(&input), chosen.len());
+                places.insert(key(&input), chosen.len());
                 chosen.push(Chosen {
                     job: plan::Job {
                         kind: kind_of(&input),

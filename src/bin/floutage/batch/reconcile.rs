@@ -123,7 +123,12 @@ pub fn tasks(
         let Some(entry) = entries.remove(&item.output) else {
             continue;
         };
-        let (id, owned) = (entry.id, entry.owned);
+        let (id, mut owned) = (entry.id, entry.owned);
+        if owned && entry.state != State::Done && entry.input != item.input {
+            // The redo of another input's result was cut off or failed.
+            journal.disown(id)?;
+            owned = false;
+        }
         let why = match outlook(&entry, &item, &stamps) {
             Outlook::Missing => {
                 if entry.state == State::Running {
