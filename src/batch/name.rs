@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::storage::is_address;
 
-/// `path` as text: each byte that is not UTF-8 or belongs to a [control](is_control) as `\xHH`, and a backslash that would
+/// `path` as text: each byte that is not UTF-8 or belongs to a control as `\xHH`, and a backslash that would
 /// be read as the beginning of such a byte, too.
 pub fn text(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
@@ -29,7 +29,7 @@ pub fn text(path: &Path) -> String {
     text
 }
 
-/// `text` with `\xHH` in place of [controls](is_control), but for line ends and tabs: what can be shown on a terminal.
+/// `text` with `\xHH` in place of controls, but for line ends and tabs: what can be shown on a terminal.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
