@@ -32,6 +32,8 @@ fn kind_of(input: &Path) -> Kind {
 
 /// A file of the batch, and how it is to be redacted.
 struct Chosen {
+    /// What [`key`] says of its input.
+    key: PathBuf,
     job: plan::Job,
     settings: Settings,
     /// The row of a manifest that says so.
@@ -74,14 +76,15 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
     }
     // One that is named twice is done once.
     let mut seen = HashSet::new();
-    jobs.retain(|job| seen.insert(key(&job.input)));
     let mut chosen: Vec<Chosen> = jobs
         .into_iter()
         .map(|job| Chosen {
+            key: key(&job.input),
             job,
             settings: settings.clone(),
             row: None,
         })
+        .filter(|chosen| seen.insert(chosen.key.clone()))
         .collect();
     for manifest in &job.manifests {
         rows(manifest, job, &mut chosen)?;
@@ -93,7 +96,10 @@ pub fn items(job: &Job, places: &Places) -> Result<(Vec<Item>, Vec<LeftOut>)> {
             .any(|part| part.as_os_str() == FOLDER)
     });
     let own = plain(&job.folder);
-    for Chosen { job, settings, row } in &chosen {
+    for Chosen {
+        job, settings, row, ..
+    } in &chosen
+    {
         let checked = settings.check_output(&job.output, job.kind).and_then(|()| {
             if plain(&job.output).starts_with(&own) {
                 bail!(
@@ -328,7 +334,7 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
     let mut places: HashMap<PathBuf, usize> = chosen
         .iter()
         .enumerate()
-        .map(|(place, chosen)| (key(&chosen.job.input), place))
+        .map(|(place, chosen)| (chosen.key.clone(), place))
         .collect();
     for (row, input) in rows.into_iter().zip(inputs) {
         let origin = format!("{shown}: line {}", row.line);
@@ -343,7 +349,8 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
         }
         let settings = Settings::check(&job.settings.with(&own), &origin)?;
         let named = row.output.map(|name| job.output.join(name));
-        let place = places.get(&key(&input)).copied();
+        let key = key(&input);
+        let place = places.get(&key).copied();
         let known = place.map(|place| &mut chosen[place]);
         match known {
             Some(known) if known.row.is_none() => {
@@ -366,8 +373,9 @@ fn rows(file: &Path, job: &Job, chosen: &mut Vec<Chosen>) -> Result<()> {
             _ => {
                 let output =
                     named.unwrap_or_else(|| output_of(&input, &base, &job.output, settings.codec));
-                places.insert(key(&input), chosen.len());
+                places.insert(key.clone(), chosen.len());
                 chosen.push(Chosen {
+                    key,
                     job: plan::Job {
                         kind: kind_of(&input),
                         input,

@@ -70,10 +70,7 @@ pub fn look(named: &Path) -> Result<Told> {
     let whole = told.folder.join(JOURNAL);
     if paths.contains(&whole) {
         let journal = Journal::look(&whole)?;
-        let at_rest = !Journal::is_in_use(&whole);
-        for entry in journal.entries()? {
-            told.add(entry, at_rest);
-        }
+        told.add_listed(&journal, &whole)?;
         told.left_out = left_out(&journal)?;
         return Ok(told);
     }
@@ -88,10 +85,7 @@ pub fn look(named: &Path) -> Result<Told> {
         );
     }
     for path in paths {
-        let at_rest = !Journal::is_in_use(&path);
-        for entry in Journal::look(&path)?.entries()? {
-            told.add(entry, at_rest);
-        }
+        told.add_listed(&Journal::look(&path)?, &path)?;
     }
     Ok(told)
 }
@@ -117,54 +111,65 @@ fn not_counted(entry: &Entry) -> String {
 }
 
 impl Told {
+    /// Adds what `journal`, which is at `path`, lists.
+    fn add_listed(&mut self, journal: &Journal, path: &Path) -> Result<()> {
+        let at_rest = !Journal::is_in_use(path);
+        for entry in journal.entries()? {
+            self.add(entry, at_rest);
+        }
+        Ok(())
+    }
+
     fn of_plan(&mut self, plan: &Plan) -> Result<()> {
-        let mut known = Vec::new();
-        for shard in 0..plan.shards {
-            let path = self.folder.join(journal_name(shard, plan.shards));
-            let mut entries = HashMap::new();
-            let mut at_rest = true;
-            if path.is_file() {
-                let found = Journal::look(&path)?.known()?;
-                entries.extend(found.into_iter().map(|entry| (entry.output.clone(), entry)));
-                at_rest = !Journal::is_in_use(&path);
-            }
-            known.push((entries, at_rest));
-        }
-        for (shard, item) in &plan.files {
-            let (entries, at_rest) = &mut known[*shard];
-            // What no shard has begun is part of the batch.
-            let mut entry = match entries.remove(&item.output) {
-                Some(entry) => entry,
-                None => Entry::planned(item),
-            };
-            if entry.state == State::Done {
-                let other = (entry.input != item.input).then_some(OTHER_INPUT);
-                let reason = entry.differs(item).or(other).map(str::to_owned);
-                entry.changed = entry.changed.or(reason);
-            }
-            self.add(entry, *at_rest);
-        }
         let planned: HashSet<&str> = plan
             .files
             .iter()
             .map(|(_, item)| item.output.as_str())
             .collect();
+        // By journal and output what it knows, with whether it is at rest; and what no plan names any more.
+        let mut known: HashMap<PathBuf, (HashMap<String, Entry>, bool)> = HashMap::new();
         let mut gone = BTreeMap::new();
         for path in paths(&self.folder) {
-            let known = match Journal::look(&path).and_then(|journal| journal.known()) {
-                Ok(known) => known.into_iter(),
-                Err(error) if of(&path) == Some(plan.shards) => return Err(error.into()),
+            let is_own = of(&path) == Some(plan.shards);
+            let entries = match Journal::look(&path).and_then(|journal| journal.known()) {
+                Ok(entries) => entries,
+                Err(error) if is_own => return Err(error.into()),
                 // Of an earlier plan: nothing here depends on it.
                 Err(error) => {
                     self.left_out.push(format!("not read: {error}"));
                     continue;
                 }
             };
-            let done = known.filter(|entry| entry.state == State::Done);
-            gone.extend(
-                done.filter(|entry| !planned.contains(entry.output.as_str()))
-                    .map(|entry| (entry.output.clone(), entry)),
-            );
+            let (named, others): (Vec<Entry>, Vec<Entry>) = entries
+                .into_iter()
+                .partition(|entry| planned.contains(entry.output.as_str()));
+            let done = others
+                .into_iter()
+                .filter(|entry| entry.state == State::Done);
+            gone.extend(done.map(|entry| (entry.output.clone(), entry)));
+            if is_own {
+                let named = named
+                    .into_iter()
+                    .map(|entry| (entry.output.clone(), entry))
+                    .collect();
+                let at_rest = !Journal::is_in_use(&path);
+                known.insert(path, (named, at_rest));
+            }
+        }
+        for (shard, item) in &plan.files {
+            let path = self.folder.join(journal_name(*shard, plan.shards));
+            let (entry, at_rest) = match known.get_mut(&path) {
+                Some((entries, at_rest)) => (entries.remove(&item.output), *at_rest),
+                None => (None, true),
+            };
+            // What no shard has begun is part of the batch.
+            let mut entry = entry.unwrap_or_else(|| Entry::planned(item));
+            if entry.state == State::Done {
+                let other = (entry.input != item.input).then_some(OTHER_INPUT);
+                let reason = entry.differs(item).or(other).map(str::to_owned);
+                entry.changed = entry.changed.or(reason);
+            }
+            self.add(entry, at_rest);
         }
         self.left_out.extend(gone.values().map(not_counted));
         Ok(())

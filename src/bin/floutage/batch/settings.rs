@@ -221,12 +221,14 @@ impl Settings {
             Kind::Video => {
                 let container = Container::of(output)?;
                 if let Some(codec) = self.codec {
-                    container.check(codec).with_context(|| shown(output))?;
+                    container
+                        .check(codec)
+                        .with_context(|| output.display().to_string())?;
                 }
             }
             Kind::Picture if PictureFormat::of_name(output).is_none() => bail!(
                 "{}: the output of a picture is a file whose name ends in .jpg, .png or .webp",
-                shown(output)
+                output.display()
             ),
             Kind::Picture => {}
         }
@@ -235,10 +237,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// The record that the settings of a file name, as `arguments` of `redact` or in the environment.
